@@ -1,0 +1,21 @@
+//! The STM32F205's on-chip peripherals and the parts of the Electron's board.
+//!
+//! Every device is a plain struct that sees (time, access or event) and gives back (value, events, line levels). It
+//! holds its whole state, is serialisable, and knows no thread, no wall clock and no I/O. A register table is the
+//! specification of a peripheral: offset, reset value, every bit by name, the manual's section beside it.
+//!
+//! Manuals cited: RM0033 (STM32F20x reference manual), PM0059 (F20x flash programming), PM0056 (Cortex-M3), the
+//! ARMv7-M Architecture Reference Manual, and the data sheets of the board's parts.
+
+pub mod crc;
+pub mod device;
+pub mod ledger;
+pub mod registers;
+#[cfg(test)]
+pub mod testing;
+pub mod time;
+
+pub use device::{Board, Cx, Device, Memory, Pin, Port, UartFrame};
+pub use ledger::Ledger;
+pub use registers::{Access, Field, Register, RegisterFile};
+pub use time::{Clocks, Now, Wake};
