@@ -14,8 +14,10 @@ pub mod registers;
 #[cfg(test)]
 pub mod testing;
 pub mod time;
+pub mod usart;
 
 pub use device::{Board, Cx, Device, Memory, Pin, Port, UartFrame};
 pub use ledger::Ledger;
 pub use registers::{Access, Field, Register, RegisterFile};
 pub use time::{Clocks, Now, Wake};
+pub use usart::Usart;
