@@ -7,14 +7,18 @@
 //! Manuals cited: RM0033 (STM32F20x reference manual), PM0059 (F20x flash programming), PM0056 (Cortex-M3), the
 //! ARMv7-M Architecture Reference Manual, and the data sheets of the board's parts.
 
+pub mod clock_ticks;
 pub mod crc;
 pub mod device;
+pub mod iwdg;
 pub mod ledger;
+pub mod pwr;
 pub mod registers;
 #[cfg(test)]
 pub mod testing;
 pub mod time;
 pub mod usart;
+pub mod wwdg;
 
 pub use device::{Board, Cx, Device, Memory, Pin, Port, UartFrame};
 pub use ledger::Ledger;
