@@ -10,6 +10,7 @@
 pub mod clock_ticks;
 pub mod crc;
 pub mod device;
+pub mod dma;
 pub mod iwdg;
 pub mod ledger;
 pub mod pwr;
@@ -21,6 +22,7 @@ pub mod usart;
 pub mod wwdg;
 
 pub use device::{Board, Cx, Device, Memory, Pin, Port, UartFrame};
+pub use dma::{Dma, DmaBus, Served};
 pub use ledger::Ledger;
 pub use registers::{Access, Field, Register, RegisterFile};
 pub use time::{Clocks, Now, Wake};
