@@ -7,10 +7,12 @@
 //! Manuals cited: RM0033 (STM32F20x reference manual), PM0059 (F20x flash programming), PM0056 (Cortex-M3), the
 //! ARMv7-M Architecture Reference Manual, and the data sheets of the board's parts.
 
+pub mod board;
 pub mod clock_ticks;
 pub mod crc;
 pub mod device;
 pub mod dma;
+pub mod i2c;
 pub mod iwdg;
 pub mod ledger;
 pub mod pwr;

@@ -1,0 +1,9 @@
+//! The parts of the Electron's board around the microcontroller.
+
+pub mod bq24195;
+pub mod i2c_target;
+pub mod max17043;
+
+pub use bq24195::Bq24195;
+pub use i2c_target::I2cTarget;
+pub use max17043::Max17043;
