@@ -10,13 +10,23 @@
 pub mod board;
 pub mod clock_ticks;
 pub mod crc;
+pub mod dbgmcu;
 pub mod device;
 pub mod dma;
+pub mod exti;
+pub mod flash;
+pub mod gpio;
 pub mod i2c;
 pub mod iwdg;
 pub mod ledger;
+pub mod named_block;
+pub mod otg_fs;
 pub mod pwr;
+pub mod rcc;
 pub mod registers;
+pub mod rtc;
+pub mod rng;
+pub mod syscfg;
 #[cfg(test)]
 pub mod testing;
 pub mod time;
