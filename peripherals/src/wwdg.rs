@@ -80,7 +80,7 @@ impl Wwdg {
     fn step(&mut self, steps: u64) {
         let old = self.regs[CR] & 0x7f;
         // How often the counter passes a value on its way down, modulo its 128 values.
-        let passes = |value: u32| steps >= u64::from(old.wrapping_sub(value).wrapping_sub(1) & 0x7f) + 1;
+        let passes = |value: u32| steps > u64::from(old.wrapping_sub(value).wrapping_sub(1) & 0x7f);
         if passes(0x40) {
             self.regs[SR] |= EWIF;
         }
