@@ -1,0 +1,42 @@
+/* Declarations shared by the patched files. */
+#ifndef LOCKSTEP_EXACT_H
+#define LOCKSTEP_EXACT_H
+
+#define LS_CYCLE ((int64_t)1 << 32)
+#define LS_FORCE_BIAS ((int64_t)1 << 62)
+#define LS_SITES 65536u
+
+struct TranslationBlock;
+int64_t ls_pack(int64_t cycles);
+int ls_locate(CPUState *cpu, struct TranslationBlock *tb, uintptr_t host_pc, uint32_t *pc, int64_t *cost_left);
+int ls_tail_length(struct TranslationBlock *tb, int64_t cycles, int64_t *cost);
+void ls_force_exit(CPUState *cpu);
+void ls_unforce(CPUState *cpu);
+void ls_store_must_end_block(CPUState *cpu, uintptr_t retaddr);
+void ls_mark_store_site(struct uc_struct *uc, uint32_t pc);
+bool ls_is_store_site(struct uc_struct *uc, uint32_t pc);
+
+void uc_ls_set_budget(struct uc_struct *uc, int64_t cycles);
+int64_t uc_ls_left(struct uc_struct *uc, uint64_t *instructions);
+int64_t uc_ls_left_at_access(struct uc_struct *uc, uint32_t *pc, uint64_t *instructions);
+bool uc_ls_move_deadline(struct uc_struct *uc, int64_t cycles);
+void uc_ls_stop(struct uc_struct *uc);
+void uc_ls_abort_access(struct uc_struct *uc);
+int uc_ls_exception(struct uc_struct *uc);
+void uc_ls_stop_on_unmask(struct uc_struct *uc, bool on);
+void uc_ls_set_traps(struct uc_struct *uc, bool div_0_trap, bool unaligned_trap);
+void uc_ls_set_line_penalty(struct uc_struct *uc, int cycles);
+void uc_ls_flush_code(struct uc_struct *uc);
+
+typedef struct {
+    uint32_t r[16];    /* r[13] is the stack pointer in use, r[15] the next instruction's address */
+    uint32_t other_sp;
+    uint32_t xpsr;     /* flags and IPSR only */
+    uint32_t control, primask, faultmask, basepri;
+    uint32_t it_state, thumb;
+    uint64_t exclusive_address, exclusive_value;
+} LsCore;
+void uc_ls_get_core(struct uc_struct *uc, LsCore *core);
+void uc_ls_set_core(struct uc_struct *uc, const LsCore *core);
+
+#endif

@@ -1,0 +1,37 @@
+//! The functions that our patch adds to Unicorn (`csrc/lockstep_exact.h`).
+
+use std::ffi::c_int;
+
+use unicorn_engine::uc_engine;
+
+unsafe extern "C" {
+    pub fn uc_ls_set_budget(uc: *mut uc_engine, cycles: i64);
+    pub fn uc_ls_left(uc: *mut uc_engine, instructions: *mut u64) -> i64;
+    pub fn uc_ls_left_at_access(uc: *mut uc_engine, pc: *mut u32, instructions: *mut u64) -> i64;
+    pub fn uc_ls_move_deadline(uc: *mut uc_engine, cycles: i64) -> bool;
+    pub fn uc_ls_abort_access(uc: *mut uc_engine);
+    pub fn uc_ls_exception(uc: *mut uc_engine) -> c_int;
+    pub fn uc_ls_stop_on_unmask(uc: *mut uc_engine, on: bool);
+    pub fn uc_ls_set_traps(uc: *mut uc_engine, div_0_trap: bool, unaligned_trap: bool);
+    pub fn uc_ls_set_line_penalty(uc: *mut uc_engine, cycles: c_int);
+    pub fn uc_ls_flush_code(uc: *mut uc_engine);
+    pub fn uc_ls_get_core(uc: *mut uc_engine, core: *mut LsCore);
+    pub fn uc_ls_set_core(uc: *mut uc_engine, core: *const LsCore);
+}
+
+/// The core state as C passes it; field order is that of `lockstep_exact.h`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct LsCore {
+    pub r: [u32; 16],
+    pub other_sp: u32,
+    pub xpsr: u32,
+    pub control: u32,
+    pub primask: u32,
+    pub faultmask: u32,
+    pub basepri: u32,
+    pub it_state: u32,
+    pub thumb: u32,
+    pub exclusive_address: u64,
+    pub exclusive_value: u64,
+}

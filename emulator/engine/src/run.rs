@@ -1,0 +1,474 @@
+//! The engine: mappings, runs, and the way of a device access.
+
+use std::collections::VecDeque;
+
+use unicorn_engine::{
+    Arch, ArmCpuModel, HookType, MemType, Mode, Prot, TlbEntry, TlbType, Unicorn, uc_engine, uc_error,
+};
+
+use crate::HostMemory;
+use crate::ffi::*;
+
+/// Longest stretch handed to Unicorn at once: the budget is a signed 32-bit count with a guard bit.
+const MAX_STRETCH_CYCLES: u64 = 1 << 29;
+/// The engine's page size for an M-profile core, in bits.
+const PAGE_BITS: u32 = 10;
+
+/// One access of the guest to something that is not plain memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Access {
+    /// Byte address.
+    pub address: u32,
+    /// 1, 2 or 4 bytes.
+    pub size: u32,
+    /// Address of the accessing instruction.
+    pub pc: u32,
+    /// Cycle count at the start of that instruction.
+    pub cycles: u64,
+    /// Instructions executed before it.
+    pub instructions: u64,
+}
+
+/// The bus answered an access with an error: a BusFault for the guest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AccessFault;
+
+/// The world as the running code sees it.
+pub trait Bus {
+    /// A load.
+    fn read(&mut self, access: &Access) -> Result<u32, AccessFault>;
+    /// A store, also one to read-only memory (flash).
+    fn write(&mut self, access: &Access, value: u32) -> Result<(), AccessFault>;
+    /// The cycle at which the run must end, as it stands now. Asked after every access; a value not after the
+    /// accessing instruction's start ends the run right after that instruction.
+    fn deadline_cycles(&self) -> u64;
+}
+
+/// Why a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StopReason {
+    /// The deadline was reached.
+    Deadline,
+    /// An instruction that may have unmasked an interrupt was executed (see [`Engine::stop_on_unmask`]).
+    Unmasked,
+    /// SVC; PC is after it.
+    SupervisorCall,
+    /// BKPT; PC is on it.
+    Breakpoint,
+    /// Undefined instruction; PC is on it.
+    UndefinedInstruction,
+    /// Execution with EPSR.T clear.
+    InvalidState,
+    /// Coprocessor instruction; PC is on it.
+    NoCoprocessor,
+    /// Unaligned access that traps; PC is on the instruction, which has not happened.
+    Unaligned,
+    /// Division by zero with the trap enabled; PC is on it.
+    DivideByZero,
+    /// A branch to an EXC_RETURN value; PC holds it with bit 0 set again.
+    ExceptionReturn,
+    /// WFI; PC is after it.
+    WaitForInterrupt,
+    /// WFE; PC is after it.
+    WaitForEvent,
+    /// SEV; PC is after it.
+    SendEvent,
+    /// A data access to nothing, or refused by the bus; PC is on the instruction, which has not happened.
+    DataFault {
+        /// Byte address.
+        address: u32,
+        /// Store rather than load.
+        write: bool,
+    },
+    /// An instruction fetch from nothing.
+    FetchFault {
+        /// Byte address.
+        address: u32,
+    },
+}
+
+/// The end of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RunEnd {
+    /// Cycle count at the end.
+    pub cycles: u64,
+    /// Instruction count at the end.
+    pub instructions: u64,
+    /// Why it ended.
+    pub reason: StopReason,
+}
+
+/// Something that cannot happen with guest code, only with a broken build or a wrong map.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// Unicorn refused a call.
+    #[error("Unicorn refused to {what}: {error:?}")]
+    Unicorn {
+        /// What was asked of it.
+        what: &'static str,
+        /// Its answer.
+        error: uc_error,
+    },
+    /// An exception number that the machine does not know.
+    #[error("Unicorn stopped with exception {number} at PC {pc:#010x}, which an M-profile core does not raise")]
+    UnknownException {
+        /// QEMU's number.
+        number: i32,
+        /// Program counter.
+        pc: u32,
+    },
+}
+
+fn failed(what: &'static str) -> impl Fn(uc_error) -> EngineError {
+    move |error| EngineError::Unicorn { what, error }
+}
+
+/// What callbacks need during a run.
+struct Context {
+    /// The bus of the present run. Null outside runs.
+    bus: *mut dyn Bus,
+    /// Cycle count at which the present stretch started.
+    start_cycles: u64,
+    /// Instruction count likewise.
+    start_instructions: u64,
+    /// Budget of the present stretch.
+    stretch_cycles: u64,
+    /// The run's end.
+    limit_cycles: u64,
+    fault: Option<StopReason>,
+    /// Values that the present instruction's loads have got so far, for the rare case that it must be run again.
+    loads: VecDeque<(Access, u32)>,
+    /// Loads to answer from `loads` before the bus is asked again.
+    replay: usize,
+    /// The deadline fell inside a block: the present instruction is to be run again by itself.
+    again: bool,
+    /// Pages that code was fetched from. They stay executable in the TLB, so that stores to them are noticed.
+    fetched: Vec<u32>,
+}
+
+/// A placeholder for "no run in progress".
+struct NoBus;
+
+impl Bus for NoBus {
+    fn read(&mut self, _: &Access) -> Result<u32, AccessFault> {
+        Err(AccessFault)
+    }
+    fn write(&mut self, _: &Access, _: u32) -> Result<(), AccessFault> {
+        Err(AccessFault)
+    }
+    fn deadline_cycles(&self) -> u64 {
+        0
+    }
+}
+
+impl Context {
+    fn access(&self, uc: *mut uc_engine, address: u32, size: usize) -> Access {
+        let (mut pc, mut instructions) = (0, 0);
+        // SAFETY: called from a callback of this engine, so the handle is alive and mem_io_pc is that of the access.
+        let left = unsafe { uc_ls_left_at_access(uc, &mut pc, &mut instructions) };
+        Access {
+            address,
+            size: size as u32,
+            pc,
+            cycles: self.start_cycles.saturating_add_signed(self.stretch_cycles as i64 - left),
+            instructions: self.start_instructions + instructions,
+        }
+    }
+
+    /// Applies a changed deadline. Returns whether the run can still stop where it must.
+    fn follow_deadline(&mut self, uc: *mut uc_engine, access: &Access, deadline: u64) -> bool {
+        if deadline >= self.limit_cycles {
+            return true;
+        }
+        self.limit_cycles = deadline;
+        let end = deadline.max(access.cycles);
+        let distance = end - access.cycles;
+        self.stretch_cycles = end - self.start_cycles;
+        // SAFETY: as in `access`.
+        unsafe { uc_ls_move_deadline(uc, distance as i64) }
+    }
+}
+
+fn on_read(uc: &mut Unicorn<'_, Context>, address: u32, size: usize) -> u64 {
+    let handle = uc.get_handle();
+    let context = uc.get_data_mut();
+    let access = context.access(handle, address, size);
+    if context.replay > 0 {
+        // The instruction is being run again: its first loads have already happened.
+        let done = context.loads.len() - context.replay;
+        context.replay -= 1;
+        if let Some((_, value)) = context.loads.get(done) {
+            return u64::from(*value);
+        }
+    }
+    if context.loads.front().is_some_and(|(a, _)| a.cycles != access.cycles || a.pc != access.pc) {
+        context.loads.clear();
+    }
+    // SAFETY: `bus` was set by `run` from a reference that outlives the run, and no other reference to it is in use
+    // while Unicorn runs.
+    let bus = unsafe { &mut *context.bus };
+    match bus.read(&access) {
+        Ok(value) => {
+            let deadline = bus.deadline_cycles();
+            context.loads.push_back((access, value));
+            if !context.follow_deadline(handle, &access, deadline) {
+                context.again = true;
+                // SAFETY: inside a callback.
+                unsafe { uc_ls_abort_access(handle) };
+            }
+            u64::from(value)
+        }
+        Err(AccessFault) => {
+            context.fault = Some(StopReason::DataFault { address, write: false });
+            // SAFETY: inside a callback.
+            unsafe { uc_ls_abort_access(handle) };
+            0
+        }
+    }
+}
+
+fn on_write(uc: &mut Unicorn<'_, Context>, address: u32, size: usize, value: u64) {
+    let handle = uc.get_handle();
+    let context = uc.get_data_mut();
+    let access = context.access(handle, address, size);
+    // SAFETY: as in `on_read`.
+    let bus = unsafe { &mut *context.bus };
+    match bus.write(&access, value as u32) {
+        Ok(()) => {
+            let deadline = bus.deadline_cycles();
+            // A store is the last instruction of its block, so the run can always stop after it.
+            context.follow_deadline(handle, &access, deadline);
+        }
+        Err(AccessFault) => {
+            context.fault = Some(StopReason::DataFault { address, write: true });
+            // SAFETY: inside a callback.
+            unsafe { uc_ls_abort_access(handle) };
+        }
+    }
+}
+
+/// A Cortex-M3 without its exception model.
+pub struct Engine {
+    uc: Unicorn<'static, Context>,
+    /// Keeps mapped memory alive as long as the engine.
+    mapped: Vec<HostMemory>,
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Engine").field("registers", &self.registers()).finish_non_exhaustive()
+    }
+}
+
+impl Engine {
+    /// A core with nothing mapped.
+    pub fn new() -> Result<Self, EngineError> {
+        let context = Context {
+            bus: std::ptr::null_mut::<NoBus>(),
+            start_cycles: 0,
+            start_instructions: 0,
+            stretch_cycles: 0,
+            limit_cycles: 0,
+            fault: None,
+            loads: VecDeque::new(),
+            replay: 0,
+            again: false,
+            fetched: Vec::new(),
+        };
+        // THUMB without MCLASS, then the model: MCLASS would force a Cortex-M33.
+        let mut uc = Unicorn::new_with_data(Arch::ARM, Mode::THUMB, context).map_err(failed("open"))?;
+        uc.ctl_set_cpu_model(ArmCpuModel::CORTEX_M3 as i32).map_err(failed("become a Cortex-M3"))?;
+        uc.ctl_set_tlb_type(TlbType::VIRTUAL).map_err(failed("use a virtual TLB"))?;
+        uc.add_tlb_hook(1, 0, |uc, address, kind| {
+            let page = (address >> PAGE_BITS) as u32;
+            let fetched = &mut uc.get_data_mut().fetched;
+            let known = fetched.binary_search(&page);
+            let mut perms = Prot::READ | Prot::WRITE;
+            match (kind, known) {
+                (MemType::FETCH, Err(at)) => {
+                    fetched.insert(at, page);
+                    perms = perms | Prot::EXEC;
+                }
+                (_, Ok(_)) => perms = perms | Prot::EXEC,
+                _ => {}
+            }
+            Some(TlbEntry { paddr: address, perms })
+        })
+        .map_err(failed("hook the TLB"))?;
+        let unmapped = HookType::MEM_UNMAPPED | HookType::MEM_FETCH_PROT | HookType::MEM_READ_PROT;
+        uc.add_mem_hook(unmapped, 1, 0, |uc, kind, address, _size, _value| {
+            let address = address as u32;
+            uc.get_data_mut().fault = Some(match kind {
+                MemType::FETCH_UNMAPPED | MemType::FETCH_PROT => StopReason::FetchFault { address },
+                MemType::WRITE_UNMAPPED => StopReason::DataFault { address, write: true },
+                _ => StopReason::DataFault { address, write: false },
+            });
+            false
+        })
+        .map_err(failed("hook unmapped memory"))?;
+        uc.add_mem_hook(HookType::MEM_WRITE_PROT, 1, 0, |uc, _kind, address, size, value| {
+            on_write(uc, address as u32, size, value as u64);
+            true
+        })
+        .map_err(failed("hook stores to read-only memory"))?;
+        Ok(Self { uc, mapped: Vec::new() })
+    }
+
+    pub(crate) fn handle(&self) -> *mut uc_engine {
+        self.uc.get_handle()
+    }
+
+    /// Maps readable, writable, executable memory. The address and the mapped length are multiples of 4 KB.
+    pub fn map_ram(&mut self, address: u32, memory: &HostMemory) -> Result<(), EngineError> {
+        self.map(address, memory, Prot::ALL)
+    }
+
+    /// Maps memory whose stores go to [`Bus::write`] and do not land. One block may be mapped at several addresses.
+    pub fn map_rom(&mut self, address: u32, memory: &HostMemory) -> Result<(), EngineError> {
+        self.map(address, memory, Prot::READ | Prot::EXEC)
+    }
+
+    fn map(&mut self, address: u32, memory: &HostMemory, perms: Prot) -> Result<(), EngineError> {
+        self.mapped.push(memory.clone());
+        // SAFETY: the block is page-aligned, `mapped_len` long, and kept alive in `mapped` until the engine is gone.
+        unsafe { self.uc.mem_map_ptr(address.into(), memory.mapped_len() as u64, perms, memory.as_ptr().cast()) }
+            .map_err(failed("map memory"))
+    }
+
+    /// Maps a range whose accesses go to the [`Bus`]. Address and length are multiples of 4 KB.
+    pub fn map_device(&mut self, address: u32, length: u32) -> Result<(), EngineError> {
+        self.uc
+            .mmio_map(
+                address.into(),
+                length.into(),
+                Some(move |uc: &mut Unicorn<'_, Context>, offset, size| {
+                    on_read(uc, address.wrapping_add(offset as u32), size)
+                }),
+                Some(move |uc: &mut Unicorn<'_, Context>, offset, size, value| {
+                    on_write(uc, address.wrapping_add(offset as u32), size, value)
+                }),
+            )
+            .map_err(failed("map a device"))
+    }
+
+    /// Discards translations if code was ever fetched from the range, after host code changed its memory.
+    pub fn code_changed(&mut self, address: u32, length: u32) {
+        let first = address >> PAGE_BITS;
+        let last = address.saturating_add(length.saturating_sub(1)) >> PAGE_BITS;
+        if self.uc.get_data().fetched.iter().any(|page| (first..=last).contains(page)) {
+            self.flush_code();
+        }
+    }
+
+    /// Discards all translations.
+    pub fn flush_code(&mut self) {
+        // SAFETY: the handle is alive; no run is in progress, because `self` is borrowed mutably.
+        unsafe { uc_ls_flush_code(self.handle()) }
+    }
+
+    /// While on, a run ends after each instruction that may unmask interrupts (CPS, MSR).
+    pub fn stop_on_unmask(&mut self, on: bool) {
+        // SAFETY: as in `flush_code`.
+        unsafe { uc_ls_stop_on_unmask(self.handle(), on) }
+    }
+
+    /// CCR.DIV_0_TRP and CCR.UNALIGN_TRP.
+    pub fn set_traps(&mut self, div_0_trap: bool, unaligned_trap: bool) {
+        // SAFETY: as in `flush_code`.
+        unsafe { uc_ls_set_traps(self.handle(), div_0_trap, unaligned_trap) }
+    }
+
+    /// Extra cycles for fetching each new 128-bit flash line: the wait states while the accelerator is off.
+    pub fn set_line_penalty_cycles(&mut self, cycles: u32) {
+        // SAFETY: as in `flush_code`.
+        unsafe { uc_ls_set_line_penalty(self.handle(), cycles as i32) }
+    }
+
+    /// Runs from (`cycles`, `instructions`) to the first instruction boundary at or after the bus's deadline.
+    pub fn run(&mut self, bus: &mut dyn Bus, cycles: u64, instructions: u64) -> Result<RunEnd, EngineError> {
+        let limit = bus.deadline_cycles();
+        let context = self.uc.get_data_mut();
+        // SAFETY: only the lifetime is erased; the pointer is used by callbacks inside this call and reset below.
+        context.bus = unsafe { std::mem::transmute::<*mut dyn Bus, *mut (dyn Bus + 'static)>(bus) };
+        context.limit_cycles = limit;
+        context.loads.clear();
+        context.replay = 0;
+        let mut at = RunEnd { cycles, instructions, reason: StopReason::Deadline };
+        let result = loop {
+            let context = self.uc.get_data();
+            if at.cycles >= context.limit_cycles && !context.again {
+                break Ok(at);
+            }
+            match self.stretch(at) {
+                Ok((end, true)) => at = end,
+                Ok((end, false)) => break Ok(end),
+                Err(error) => break Err(error),
+            }
+        };
+        self.uc.get_data_mut().bus = std::ptr::null_mut::<NoBus>();
+        result
+    }
+
+    /// One call of Unicorn. Returns where it ended and whether the run goes on.
+    fn stretch(&mut self, from: RunEnd) -> Result<(RunEnd, bool), EngineError> {
+        let handle = self.handle();
+        let registers = self.registers();
+        if !registers.thumb {
+            return Ok((RunEnd { reason: StopReason::InvalidState, ..from }, false));
+        }
+        let context = self.uc.get_data_mut();
+        let mut budget = context.limit_cycles.saturating_sub(from.cycles).min(MAX_STRETCH_CYCLES);
+        if context.again {
+            // The instruction that was given up runs by itself; its loads are answered from what they got.
+            context.again = false;
+            context.replay = context.loads.len();
+            budget = 1;
+        }
+        context.start_cycles = from.cycles;
+        context.start_instructions = from.instructions;
+        context.stretch_cycles = budget;
+        context.fault = None;
+        // SAFETY: the handle is alive and no run is in progress on it.
+        unsafe { uc_ls_set_budget(handle, budget as i64) };
+        let outcome = self.uc.emu_start(u64::from(registers.pc) | 1, 0, 0, 0);
+        let mut instructions = 0;
+        // SAFETY: as above.
+        let (left, exception) = unsafe { (uc_ls_left(handle, &mut instructions), uc_ls_exception(handle)) };
+        let context = self.uc.get_data_mut();
+        let end = RunEnd {
+            cycles: from.cycles.saturating_add_signed(context.stretch_cycles as i64 - left),
+            instructions: from.instructions + instructions,
+            reason: StopReason::Deadline,
+        };
+        let stop = |reason| Ok((RunEnd { reason, ..end }, false));
+        if context.again {
+            return Ok((end, true));
+        }
+        if let Some(reason) = context.fault.take() {
+            return stop(reason);
+        }
+        match exception {
+            -1 => match outcome {
+                Ok(()) if left > 0 => stop(StopReason::Unmasked),
+                Ok(()) => Ok((end, true)),
+                Err(error) => Err(EngineError::Unicorn { what: "run", error }),
+            },
+            1 => stop(StopReason::UndefinedInstruction),
+            2 => stop(StopReason::SupervisorCall),
+            // A fetch from the EXC_RETURN range while the translator's flags lag behind IPSR.
+            3 if self.registers().pc >= 0xffff_ff00 => stop(StopReason::ExceptionReturn),
+            3 => stop(StopReason::FetchFault { address: self.registers().pc }),
+            7 => stop(StopReason::Breakpoint),
+            8 => stop(StopReason::ExceptionReturn),
+            17 => stop(StopReason::NoCoprocessor),
+            18 => stop(StopReason::InvalidState),
+            22 => stop(StopReason::Unaligned),
+            23 => stop(StopReason::DivideByZero),
+            24 => stop(StopReason::WaitForEvent),
+            25 => stop(StopReason::SendEvent),
+            0x1_0001 => stop(StopReason::WaitForInterrupt),
+            0x1_0004 => Ok((end, true)), // YIELD: a hint without effect
+            number => Err(EngineError::UnknownException { number, pc: self.registers().pc }),
+        }
+    }
+}
