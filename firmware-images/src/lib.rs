@@ -1,1 +1,35 @@
-//! Placeholder.
+//! Firmware images: their formats, their places in flash, the vendor's catalogue, and the device configuration table.
+//!
+//! [`Image`] reads one file; [`FlashImage`] puts images together; [`load_set`] gives the vendor's images, which [`fetch`]
+//! got from the npm registry; [`dct`] makes and checks device configuration tables; [`inspect`] says what a file is.
+//!
+//! Nothing here is part of the simulated world: these are its inputs, and files are read and written.
+
+pub mod app_config;
+mod bytes;
+pub mod catalogue;
+pub mod dct;
+mod elf;
+mod fetch;
+mod flash;
+mod hex_file;
+mod image;
+mod inspect;
+pub mod module;
+mod platform;
+mod set;
+mod symbols;
+
+pub use elf::{ElfError, ElfFile, parse as parse_elf};
+pub use fetch::{FetchError, Progress, fetch, import};
+pub use flash::{
+    DCT_SECTORS, FACTORY_PLACE, FLASH_LENGTH, FLASH_START, FlashImage, MODULE_PLACES, PlaceError, PlacedModule,
+    STAGING_PLACE, UnmetDependency,
+};
+pub use hex_file::{HexError, HexFile, parse as parse_hex};
+pub use image::{Format, Image, ImageError, LocatedModule, Segment};
+pub use inspect::{Extent, Inspection, ModuleInspection, Vectors, inspect, inspect_bytes};
+pub use module::{Dependency, Module, ModuleError, ModuleFunction, ModuleInfo, ModuleSuffix};
+pub use platform::{ELECTRON, platform_name};
+pub use set::{FirmwareSet, IMAGES_VARIABLE, images_dir, load_set, load_set_from};
+pub use symbols::{Symbol, SymbolKind, SymbolTable};
