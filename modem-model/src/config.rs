@@ -1,0 +1,317 @@
+//! Settings of a modem. What the manual alone would settle is a setting here, with the reason for its default.
+
+use std::net::Ipv4Addr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::time::DurationRange;
+
+/// The module on the board.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Model {
+    /// SARA-U260: 2G/3G, 850/1900 MHz (Electron 3G, Americas).
+    SaraU260,
+    /// SARA-U270: 2G/3G, 900/2100 MHz (Electron 3G, Europe, Asia, Africa).
+    SaraU270,
+    /// SARA-U201: 2G/3G, all bands.
+    SaraU201,
+    /// SARA-G350: 2G only.
+    SaraG350,
+}
+
+impl Model {
+    /// What `AT+CGMM` answers.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::SaraU260 => "SARA-U260",
+            Self::SaraU270 => "SARA-U270",
+            Self::SaraU201 => "SARA-U201",
+            Self::SaraG350 => "SARA-G350",
+        }
+    }
+
+    /// The access technology it registers on, as the last field of `+CREG` (27.007: 0 GSM, 2 UTRAN).
+    pub fn access_technology(self) -> u32 {
+        if self.has_utran() { 2 } else { 0 }
+    }
+
+    /// Whether it has 3G.
+    pub fn has_utran(self) -> bool {
+        self != Self::SaraG350
+    }
+
+    /// How long PWR_ON must be low to switch a running module off. The G350 has no such function.
+    pub fn power_off_low_us(self) -> Option<u64> {
+        self.has_utran().then_some(1_000_000)
+    }
+}
+
+/// State of the SIM.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum SimState {
+    /// Unlocked.
+    Ready,
+    /// Waits for its PIN; three wrong tries lead to [`Puk`](Self::Puk).
+    Pin {
+        /// The right PIN.
+        pin: String,
+        /// Tries left.
+        tries: u8,
+    },
+    /// Waits for its PUK.
+    Puk {
+        /// The right PUK.
+        puk: String,
+        /// Tries left.
+        tries: u8,
+    },
+    /// No card.
+    Absent,
+    /// A card that does not answer.
+    Failure,
+}
+
+/// The SIM.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SimConfig {
+    /// State at power-on.
+    pub state: SimState,
+    /// IMSI, 15 digits.
+    pub imsi: String,
+    /// ICCID.
+    pub iccid: String,
+    /// Own number, if stored on the SIM (`AT+CNUM`).
+    pub number: Option<String>,
+}
+
+/// What becomes of the modem's attempt to register.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Admission {
+    /// Registered in the home network (`+CREG: …,1`).
+    Home,
+    /// Registered, roaming (`+CREG: …,5`).
+    Roaming,
+    /// Refused (`+CREG: …,3`).
+    Denied,
+}
+
+/// The cell.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CellConfig {
+    /// Whether there is coverage at power-on.
+    pub coverage: bool,
+    /// Whether the network lets the modem in.
+    pub admission: Admission,
+    /// Operator's long name.
+    pub operator_long: String,
+    /// Operator's short name.
+    pub operator_short: String,
+    /// MCC and MNC.
+    pub operator_numeric: String,
+    /// Location area code, hexadecimal.
+    pub location_area: String,
+    /// Cell identity, hexadecimal.
+    pub cell_id: String,
+    /// Received signal strength as `AT+CSQ` codes it: 0 to 31, 99 unknown.
+    pub signal_strength: u8,
+    /// Signal quality as `AT+CSQ` codes it: 0 to 7, 99 unknown.
+    pub signal_quality: u8,
+}
+
+/// What the packet network assigns on PDP activation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PdpConfig {
+    /// The device's address.
+    pub address: Ipv4Addr,
+    /// DNS server told to the modem (`AT+UPSND=0,1`); `None` if the network tells none.
+    pub dns_primary: Option<Ipv4Addr>,
+    /// Second DNS server.
+    pub dns_secondary: Option<Ipv4Addr>,
+    /// Activation is refused while this is set.
+    pub refused: bool,
+}
+
+/// Durations. Defaults come from logs of real hardware (firmware 0.8.0-rc.2, which looks at the line every 10 ms: a
+/// logged "10 ms" is a true duration of up to 10 ms) unless said otherwise.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Timing {
+    /// PWR_ON low until the module starts. SARA-G350 asks for 5 ms, SARA-U2 for 50 µs.
+    pub power_on_low_min_us: u64,
+    /// Start of the module to V_INT high. Not in the logs.
+    pub v_int_rise: DurationRange,
+    /// V_INT high until the first AT command is answered. The logs say "seconds"; genuine firmware repeats its pulses
+    /// after 3 s.
+    pub boot: DurationRange,
+    /// RESET_N low until it counts. Not in the logs.
+    pub reset_low_min_us: u64,
+    /// OK of `AT+CPWROFF` until V_INT falls: detach and shutdown. Not in the logs.
+    pub power_off: DurationRange,
+    /// Ready and CFUN=1 until registered. Not in the logs.
+    pub registration: DurationRange,
+    /// Registered until attached to packet service. Not in the logs.
+    pub attach: DurationRange,
+    /// Limit of `AT+CGATT=1` without service.
+    pub attach_timeout: DurationRange,
+    /// `AT+UPSDA=n,3` until OK. One transcript shows 500 ms.
+    pub pdp_activation: DurationRange,
+    /// Carriage return to first character of the response.
+    pub command: DurationRange,
+    /// The same, for `AT+USORF` (8 to 14 ms fits 33-byte and 557-byte reads in the logs).
+    pub read_from: DurationRange,
+    /// Carriage return to the `@` prompt.
+    pub prompt: DurationRange,
+    /// Last payload byte to `+USOWR`/`+USOST`, for an empty payload.
+    pub write_accept: DurationRange,
+    /// What each payload byte adds to that.
+    pub write_accept_per_byte_us: u64,
+    /// End of an information line to the final OK.
+    pub line_to_ok: DurationRange,
+    /// End of a final result (or another URC) to the next URC.
+    pub urc_guard: DurationRange,
+    /// Limit of `AT+USOCO`.
+    pub connect_timeout: DurationRange,
+    /// Limit of the wait for the peer's answer in `AT+USOCL`: about 1 s on SARA-U2.
+    pub close_timeout: DurationRange,
+    /// Wait for a DNS answer before the next try.
+    pub dns_retry: DurationRange,
+    /// DNS tries.
+    pub dns_tries: u32,
+}
+
+impl Default for Timing {
+    fn default() -> Self {
+        Self {
+            power_on_low_min_us: 5_000,
+            v_int_rise: DurationRange::ms(20, 60),
+            boot: DurationRange::ms(2_500, 4_500),
+            reset_low_min_us: 50_000,
+            power_off: DurationRange::ms(1_000, 2_500),
+            registration: DurationRange::ms(2_000, 6_000),
+            attach: DurationRange::ms(100, 600),
+            attach_timeout: DurationRange::ms(180_000, 180_000),
+            pdp_activation: DurationRange::ms(350, 900),
+            command: DurationRange::ms(2, 7),
+            read_from: DurationRange::ms(8, 13),
+            prompt: DurationRange::ms(4, 8),
+            write_accept: DurationRange::ms(122, 128),
+            write_accept_per_byte_us: 40,
+            line_to_ok: DurationRange::us(200, 2_000),
+            urc_guard: DurationRange::us(800, 1_200),
+            connect_timeout: DurationRange::ms(75_000, 75_000),
+            close_timeout: DurationRange::ms(1_000, 1_000),
+            dns_retry: DurationRange::ms(5_000, 5_000),
+            dns_tries: 3,
+        }
+    }
+}
+
+/// Behaviour that the manual alone would settle.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Behaviour {
+    /// Level of CTS (`true` = ready) while the module is off. Default ready: genuine firmware then sends `AT` into the
+    /// void and repeats its pulses, as its transcripts show.
+    pub cts_when_off: bool,
+    /// The same while it boots.
+    pub cts_while_booting: bool,
+    /// URCs may appear while a command waits for the network. The hardware logs show it (`+UUSORD` during `USOCO`).
+    pub urc_during_command: bool,
+    /// URCs may appear between a command's information line and its OK. Default no.
+    pub urc_between_line_and_ok: bool,
+    /// Data received before the peer closed stays readable after `+UUSOCL`. Default yes.
+    pub unread_data_survives_close: bool,
+    /// The network hands out a fresh search after a denial (seconds between tries); `None` never.
+    pub retry_after_denial: Option<DurationRange>,
+}
+
+impl Default for Behaviour {
+    fn default() -> Self {
+        Self {
+            cts_when_off: true,
+            cts_while_booting: true,
+            urc_during_command: true,
+            urc_between_line_and_ok: false,
+            unread_data_survives_close: true,
+            retry_after_denial: None,
+        }
+    }
+}
+
+/// Sizes of the socket buffers. The logs show at least 14,518 bytes pending on one UDP socket.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SocketLimits {
+    /// Bytes a socket holds for the client. UDP datagrams beyond it are lost; TCP tells its peer to wait.
+    pub receive_bytes: usize,
+    /// Bytes a TCP socket holds that the peer has not acknowledged.
+    pub send_bytes: usize,
+}
+
+impl Default for SocketLimits {
+    fn default() -> Self {
+        Self { receive_bytes: 16_384, send_bytes: 8_192 }
+    }
+}
+
+/// Everything that can be chosen about a modem.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ModemConfig {
+    /// The module.
+    pub model: Model,
+    /// What `AT+CGSN` answers.
+    pub imei: String,
+    /// What `AT+CGMR` answers.
+    pub firmware_version: String,
+    /// What `ATI9` answers after the version.
+    pub application_version: String,
+    /// The SIM.
+    pub sim: SimConfig,
+    /// The cell.
+    pub cell: CellConfig,
+    /// The packet network.
+    pub pdp: PdpConfig,
+    /// Durations.
+    pub timing: Timing,
+    /// Choices.
+    pub behaviour: Behaviour,
+    /// Socket buffers.
+    pub sockets: SocketLimits,
+    /// Bit rate at power-on; 0 is autobauding (the first `A` sets the rate).
+    pub baud_hz: u32,
+}
+
+impl Default for ModemConfig {
+    fn default() -> Self {
+        Self {
+            model: Model::SaraU260,
+            imei: "353162070001234".to_owned(),
+            firmware_version: "23.20".to_owned(),
+            application_version: "A01.01".to_owned(),
+            sim: SimConfig {
+                state: SimState::Ready,
+                imsi: "310410123456789".to_owned(),
+                iccid: "8934076500002589174".to_owned(),
+                number: None,
+            },
+            cell: CellConfig {
+                coverage: true,
+                admission: Admission::Home,
+                operator_long: "AT&T".to_owned(),
+                operator_short: "AT&T".to_owned(),
+                operator_numeric: "310410".to_owned(),
+                location_area: "2F40".to_owned(),
+                cell_id: "0A1B2C3".to_owned(),
+                signal_strength: 18,
+                signal_quality: 2,
+            },
+            pdp: PdpConfig {
+                address: Ipv4Addr::new(10, 171, 4, 7),
+                dns_primary: Some(Ipv4Addr::new(8, 8, 8, 8)),
+                dns_secondary: Some(Ipv4Addr::new(8, 8, 4, 4)),
+                refused: false,
+            },
+            timing: Timing::default(),
+            behaviour: Behaviour::default(),
+            sockets: SocketLimits::default(),
+            baud_hz: 115_200,
+        }
+    }
+}

@@ -1,0 +1,399 @@
+//! From characters to commands to responses: collecting a line, running its commands one after the other, waiting for
+//! what takes time, taking payload after a prompt, and the final result.
+
+use std::collections::VecDeque;
+
+use lockstep_traces::Decisions;
+use serde::{Deserialize, Serialize};
+
+use crate::at_log::Direction;
+use crate::commands;
+use crate::errors::CmeError;
+use crate::grammar::{self, Command};
+use crate::line::Mark;
+use crate::modem::{Modem, Timer};
+use crate::power::PowerState;
+use crate::profile::Failure;
+
+/// Characters of a command line at most; a longer one is answered by ERROR.
+const LINE_BYTES_MAX: usize = 4096;
+/// Characters waiting on TXD beyond which no more commands are taken.
+const TRANSMIT_BYTES_MAX: usize = 8192;
+const CTRL_Z: u8 = 0x1a;
+const ESCAPE: u8 = 0x1b;
+
+/// What a command leads to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Outcome {
+    /// Information lines (perhaps none) and success.
+    Lines(Vec<Vec<u8>>),
+    /// It takes time: someone calls [`Modem::complete`], or the limit passes.
+    Wait { wait: Wait, limit_ps: u64 },
+    /// It wants payload.
+    Prompt(Prompt),
+}
+
+/// What a command waits for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Wait {
+    Attach,
+    ActivateProfile {
+        profile: u32,
+    },
+    ActivateContext {
+        context: u32,
+    },
+    Connect {
+        handle: u32,
+    },
+    Close {
+        handle: u32,
+    },
+    Resolve,
+    /// Payload was taken; the line that says so follows.
+    Accept {
+        line: String,
+        handle: u32,
+        generation: u64,
+    },
+}
+
+/// The payload a command wants.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Prompt {
+    /// Exactly `length` bytes after `@`.
+    Socket { write: commands::sockets::Write, length: usize },
+    /// Text after `> `, ended by Ctrl-Z.
+    Sms,
+}
+
+/// What becomes of the module after the final result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Afterwards {
+    ShutDown,
+    Reboot,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+enum State {
+    /// Collects a line.
+    Idle,
+    /// A command has been read and runs soon.
+    Latency,
+    Waiting(Wait),
+    /// The prompt is on its way out.
+    Prompting(Prompt),
+    /// Takes payload.
+    Payload(Prompt),
+    /// Information lines are on their way out, or the pause after them.
+    Information,
+    /// The final result is on its way out.
+    Final,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Execution {
+    /// Tells apart the timers of successive states.
+    step: u64,
+    state: State,
+    line: Vec<u8>,
+    line_too_long: bool,
+    last_body: Vec<u8>,
+    commands: VecDeque<Command>,
+    unreadable: bool,
+    payload: Vec<u8>,
+    pub afterwards: Option<Afterwards>,
+    /// `AT+IPR`: the rate after the final result.
+    pub new_baud_hz: Option<u32>,
+}
+
+impl Execution {
+    pub fn new(step: u64) -> Self {
+        Self {
+            step,
+            state: State::Idle,
+            line: Vec::new(),
+            line_too_long: false,
+            last_body: Vec::new(),
+            commands: VecDeque::new(),
+            unreadable: false,
+            payload: Vec::new(),
+            afterwards: None,
+            new_baud_hz: None,
+        }
+    }
+
+    pub fn power_cycle(&mut self) {
+        *self = Self::new(self.step + 1);
+    }
+
+    fn enter(&mut self, state: State) -> u64 {
+        self.state = state;
+        self.step += 1;
+        self.step
+    }
+}
+
+impl Modem {
+    pub(crate) fn execution_allows_urc(&self) -> bool {
+        let behaviour = &self.config.behaviour;
+        self.power.state == PowerState::On
+            && match self.execution.state {
+                State::Idle => true,
+                State::Latency | State::Waiting(_) => behaviour.urc_during_command,
+                State::Information => behaviour.urc_between_line_and_ok,
+                State::Prompting(_) | State::Payload(_) | State::Final => false,
+            }
+    }
+
+    /// Takes received characters as far as the state allows.
+    pub(crate) fn take_characters(&mut self, decisions: &mut Decisions) {
+        while matches!(self.power.state, PowerState::On)
+            && matches!(self.execution.state, State::Idle | State::Payload(_))
+            && self.line.transmit_len() < TRANSMIT_BYTES_MAX
+        {
+            let Some(byte) = self.line.take_received() else { return };
+            match self.execution.state {
+                State::Payload(_) => self.payload_character(byte, decisions),
+                _ => self.line_character(byte, decisions),
+            }
+        }
+    }
+
+    fn line_character(&mut self, byte: u8, decisions: &mut Decisions) {
+        let profile = &self.profile;
+        // The line feed of a CRLF, and NULs of a waking client, before a line begins.
+        if self.execution.line.is_empty() && (byte == profile.line_feed || byte == 0) && byte != profile.line_end {
+            return;
+        }
+        if profile.echo {
+            self.line.send(&[byte]);
+        }
+        if byte == profile.line_end {
+            return self.line_ended(decisions);
+        }
+        if byte == profile.backspace {
+            self.execution.line.pop();
+        } else if self.execution.line.len() < LINE_BYTES_MAX {
+            self.execution.line.push(byte);
+            if self.execution.line.trim_ascii_start().eq_ignore_ascii_case(b"A/") {
+                self.log.push(self.now_ps, Direction::ToModem, &self.execution.line);
+                self.execution.line.clear();
+                let body = self.execution.last_body.clone();
+                self.begin_commands(&body, decisions);
+            }
+        } else {
+            self.execution.line_too_long = true;
+        }
+    }
+
+    fn line_ended(&mut self, decisions: &mut Decisions) {
+        let mut line = std::mem::take(&mut self.execution.line);
+        let too_long = std::mem::take(&mut self.execution.line_too_long);
+        let body = grammar::after_prefix(&line).map(<[u8]>::to_vec);
+        line.push(self.profile.line_end);
+        self.log.push(self.now_ps, Direction::ToModem, &line);
+        // A line without AT is not for us.
+        let Some(body) = body else { return };
+        if too_long {
+            self.execution.unreadable = true;
+            return self.next_command(decisions);
+        }
+        self.begin_commands(&body, decisions);
+        self.execution.last_body = body;
+    }
+
+    fn begin_commands(&mut self, body: &[u8], decisions: &mut Decisions) {
+        match grammar::parse(body) {
+            Ok(commands) => self.execution.commands = commands.into(),
+            Err(_) => self.execution.unreadable = true,
+        }
+        self.next_command(decisions);
+    }
+
+    /// Runs the next command (or ends the line) after its latency.
+    fn next_command(&mut self, decisions: &mut Decisions) {
+        let timing = &self.config.timing;
+        let (range, what) = match self.execution.commands.front() {
+            Some(command) if commands::sockets::is_prompting(command) => (timing.prompt, "prompt_us"),
+            Some(command) if commands::sockets::is_read_from(command) => (timing.read_from, "read_from_us"),
+            _ => (timing.command, "command_us"),
+        };
+        let latency_ps = range.draw_ps(self.now_ps, "modem.command", what, decisions);
+        self.enter_for(State::Latency, latency_ps);
+    }
+
+    fn enter_for(&mut self, state: State, time_ps: u64) {
+        let step = self.execution.enter(state);
+        self.timers.insert(self.now_ps.saturating_add(time_ps), Timer::Execution(step));
+    }
+
+    /// The time of a state is over.
+    pub(crate) fn execution_step(&mut self, step: u64, decisions: &mut Decisions) {
+        if step != self.execution.step {
+            return;
+        }
+        match &self.execution.state {
+            State::Latency if std::mem::take(&mut self.execution.unreadable) => self.finish(Err(Failure::Plain)),
+            State::Latency => match self.execution.commands.pop_front() {
+                None => self.finish(Ok(())),
+                Some(command) => {
+                    let result = commands::run(self, &command, decisions);
+                    self.settle(result, decisions);
+                }
+            },
+            State::Waiting(wait) => {
+                let wait = wait.clone();
+                let result = self.waited(wait, decisions);
+                self.settle(result, decisions);
+            }
+            State::Information => self.finish(Ok(())),
+            State::Idle | State::Prompting(_) | State::Payload(_) | State::Final => {}
+        }
+    }
+
+    /// Ends the wait of a command if `is_ours` says that this is the one.
+    pub(crate) fn complete(
+        &mut self,
+        is_ours: impl Fn(&Wait) -> bool,
+        result: Result<Outcome, Failure>,
+        decisions: &mut Decisions,
+    ) {
+        if matches!(&self.execution.state, State::Waiting(wait) if is_ours(wait)) {
+            self.settle(result, decisions);
+        }
+    }
+
+    /// The limit of a wait has passed.
+    fn waited(&mut self, wait: Wait, decisions: &mut Decisions) -> Result<Outcome, Failure> {
+        match wait {
+            Wait::Attach => Err(CmeError::NoNetworkService.into()),
+            Wait::ActivateProfile { profile } => {
+                self.activate_profile(profile)?;
+                Ok(Outcome::Lines(vec![]))
+            }
+            Wait::ActivateContext { context } => commands::pdp::activate_context(self, context),
+            Wait::Connect { handle } => commands::sockets::connect_timed_out(self, handle),
+            Wait::Close { handle } => {
+                self.sockets.remove(handle);
+                Ok(Outcome::Lines(vec![]))
+            }
+            Wait::Resolve => self.resolve_timed_out(decisions),
+            Wait::Accept { line, handle, generation } => commands::sockets::accepted(self, line, handle, generation),
+        }
+    }
+
+    fn settle(&mut self, result: Result<Outcome, Failure>, decisions: &mut Decisions) {
+        match result {
+            Err(failure) => self.finish(Err(failure)),
+            Ok(Outcome::Lines(lines)) if lines.is_empty() => self.command_done(decisions),
+            Ok(Outcome::Lines(lines)) => {
+                for line in lines {
+                    let bytes = self.profile.information(&line);
+                    self.write_response(&bytes);
+                }
+                self.line.mark(Mark::InformationSent);
+                self.execution.enter(State::Information);
+            }
+            Ok(Outcome::Wait { wait, limit_ps }) => self.enter_for(State::Waiting(wait), limit_ps),
+            Ok(Outcome::Prompt(prompt)) => {
+                let text: &[u8] = match prompt {
+                    Prompt::Socket { .. } => b"@",
+                    Prompt::Sms => b"> ",
+                };
+                let bytes = [&[self.profile.line_end, self.profile.line_feed], text].concat();
+                self.write_response(&bytes);
+                self.line.mark(Mark::PromptSent);
+                self.execution.enter(State::Prompting(prompt));
+            }
+        }
+    }
+
+    fn write_response(&mut self, bytes: &[u8]) {
+        if !bytes.is_empty() {
+            self.log.push(self.now_ps, Direction::FromModem, bytes);
+            self.line.send(bytes);
+        }
+    }
+
+    fn command_done(&mut self, decisions: &mut Decisions) {
+        if self.execution.commands.is_empty() {
+            self.finish(Ok(()));
+        } else {
+            self.next_command(decisions);
+        }
+    }
+
+    fn finish(&mut self, result: Result<(), Failure>) {
+        self.execution.commands.clear();
+        let bytes = self.profile.final_result(result);
+        self.write_response(&bytes);
+        if let Some(baud_hz) = self.execution.new_baud_hz.take() {
+            self.line.mark(Mark::SetBaud(baud_hz));
+        }
+        self.line.mark(Mark::FinalSent);
+        self.execution.enter(State::Final);
+    }
+
+    /// Everything before a mark has left the line.
+    pub(crate) fn mark_reached(&mut self, mark: Mark, decisions: &mut Decisions) {
+        match mark {
+            Mark::SetBaud(baud_hz) => self.line.set_baud_hz(baud_hz),
+            Mark::InformationSent if self.execution.state == State::Information => {
+                if self.execution.commands.is_empty() {
+                    let range = self.config.timing.line_to_ok;
+                    let pause_ps = range.draw_ps(self.now_ps, "modem.command", "line_to_ok_us", decisions);
+                    self.enter_for(State::Information, pause_ps);
+                } else {
+                    self.next_command(decisions);
+                }
+            }
+            Mark::PromptSent => {
+                // What came before the prompt is not payload: the line feed after the command's carriage return.
+                self.line.discard_received();
+                if let State::Prompting(prompt) = self.execution.state.clone() {
+                    self.execution.payload.clear();
+                    self.execution.enter(State::Payload(prompt));
+                }
+            }
+            Mark::FinalSent if self.execution.state == State::Final => {
+                self.execution.enter(State::Idle);
+                match self.execution.afterwards.take() {
+                    Some(Afterwards::ShutDown) => self.shut_down(decisions),
+                    Some(Afterwards::Reboot) => self.reboot(decisions),
+                    None => {}
+                }
+            }
+            Mark::InformationSent | Mark::FinalSent => {}
+        }
+    }
+
+    fn payload_character(&mut self, byte: u8, decisions: &mut Decisions) {
+        let State::Payload(prompt) = &self.execution.state else { return };
+        let done = match prompt {
+            Prompt::Socket { length, .. } => {
+                self.execution.payload.push(byte);
+                self.execution.payload.len() >= *length
+            }
+            Prompt::Sms if byte == CTRL_Z || byte == ESCAPE => true,
+            Prompt::Sms => {
+                // More than any message: dropped, as the message is not sent anyway.
+                if self.execution.payload.len() < LINE_BYTES_MAX {
+                    self.execution.payload.push(byte);
+                }
+                false
+            }
+        };
+        if !done {
+            return;
+        }
+        let prompt = prompt.clone();
+        let payload = std::mem::take(&mut self.execution.payload);
+        self.log.push(self.now_ps, Direction::PayloadToModem, &payload);
+        let result = match prompt {
+            Prompt::Socket { write, .. } => commands::sockets::write(self, &write, &payload, decisions),
+            Prompt::Sms => commands::sms::send(self, byte == CTRL_Z),
+        };
+        self.settle(result, decisions);
+    }
+}

@@ -1,0 +1,366 @@
+//! The modem: inputs and outputs with their times, and the loop that brings its parts forward in the order of time.
+
+use std::collections::VecDeque;
+
+use lockstep_traces::Decisions;
+use serde::{Deserialize, Serialize};
+
+use crate::at_log::AtLog;
+use crate::config::ModemConfig;
+use crate::errors::SocketError;
+use crate::execution::Execution;
+use crate::ledger::CommandLedger;
+use crate::line::Line;
+use crate::network::Network;
+use crate::pdp::{Pdp, PdpProfile};
+use crate::power::{Power, PowerState, PowerStep};
+use crate::profile::Profile;
+use crate::registration::{Registration, RegistrationStatus, RegistrationStep};
+use crate::resolver::Resolver;
+use crate::sim::Sim;
+use crate::sockets::{SocketView, Sockets};
+use crate::time::TimerQueue;
+use crate::urc::UrcQueue;
+
+/// What the modem does to its pins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Output {
+    /// A character completed on the modem's TXD.
+    Byte {
+        /// The character.
+        data: u8,
+        /// Duration of one bit on the modem's clock in picoseconds.
+        bit_ps: u64,
+        /// When its stop bit ended, in picoseconds.
+        end_ps: u64,
+    },
+    /// CTS changed (`true`: the modem is ready to receive).
+    Cts {
+        /// The new state.
+        asserted: bool,
+        /// When.
+        time_ps: u64,
+    },
+    /// V_INT changed (the board's RI_UC reads it).
+    VInt {
+        /// The new level.
+        high: bool,
+        /// When.
+        time_ps: u64,
+    },
+    /// RI changed. The Electron's board does not wire it; reserved for SMS and incoming data.
+    Ri {
+        /// The new state.
+        asserted: bool,
+        /// When.
+        time_ps: u64,
+    },
+}
+
+impl Output {
+    /// When it happened.
+    pub fn time_ps(&self) -> u64 {
+        match *self {
+            Self::Byte { end_ps, .. } => end_ps,
+            Self::Cts { time_ps, .. } | Self::VInt { time_ps, .. } | Self::Ri { time_ps, .. } => time_ps,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+enum Input {
+    Character { data: u8, bit_ps: u64 },
+    Rts(bool),
+    PowerKey(bool),
+    Reset(bool),
+    Lvloe(bool),
+    Coverage(bool),
+    Signal { strength: u8, quality: u8 },
+    Detach,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Timer {
+    Power(PowerStep),
+    Registration(RegistrationStep),
+    Execution(u64),
+}
+
+/// The modem with the network behind it. Its whole state is here.
+///
+/// Inputs are queued with their times and take effect in [`advance`](Self::advance), in the order of time; an input
+/// that comes with a time already passed takes effect at the present.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Modem {
+    pub(crate) config: ModemConfig,
+    pub(crate) now_ps: u64,
+    inputs: VecDeque<(u64, Input)>,
+    pub(crate) outputs: VecDeque<Output>,
+    pub(crate) timers: TimerQueue<Timer>,
+    pub(crate) line: Line,
+    pub(crate) power: Power,
+    pub(crate) profile: Profile,
+    pub(crate) execution: Execution,
+    pub(crate) urcs: UrcQueue,
+    pub(crate) registration: Registration,
+    pub(crate) sim: Sim,
+    pub(crate) pdp: Pdp,
+    pub(crate) sockets: Sockets,
+    pub(crate) socket_generation: u64,
+    pub(crate) last_socket_error: SocketError,
+    pub(crate) resolver: Resolver,
+    pub(crate) network: Network,
+    pub(crate) log: AtLog,
+    pub(crate) ledger: CommandLedger,
+}
+
+impl Modem {
+    /// A modem that is off: PWR_ON and RESET_N high, level shifters on, the client ready to receive.
+    pub fn new(config: ModemConfig, network: Network) -> Self {
+        Self {
+            line: Line::new(config.baud_hz),
+            registration: Registration::new(config.cell.coverage, 0),
+            sim: Sim { state: config.sim.state.clone() },
+            config,
+            now_ps: 0,
+            inputs: VecDeque::new(),
+            outputs: VecDeque::new(),
+            timers: TimerQueue::default(),
+            power: Power::default(),
+            profile: Profile::default(),
+            execution: Execution::new(0),
+            urcs: UrcQueue::default(),
+            pdp: Pdp::default(),
+            sockets: Sockets::default(),
+            socket_generation: 0,
+            last_socket_error: SocketError::None,
+            resolver: Resolver::default(),
+            network,
+            log: AtLog::default(),
+            ledger: CommandLedger::default(),
+        }
+    }
+
+    /// A character from the client ended at `end_ps`; its bits were `bit_ps` long.
+    pub fn line_rx(&mut self, end_ps: u64, data: u8, bit_ps: u64) {
+        self.input(end_ps, Input::Character { data, bit_ps });
+    }
+
+    /// The client's RTS: while it is not asserted the modem stops after the current character.
+    pub fn set_dte_rts(&mut self, time_ps: u64, asserted: bool) {
+        self.input(time_ps, Input::Rts(asserted));
+    }
+
+    /// The level of PWR_ON.
+    pub fn set_power_key(&mut self, time_ps: u64, high: bool) {
+        self.input(time_ps, Input::PowerKey(high));
+    }
+
+    /// The level of RESET_N.
+    pub fn set_reset(&mut self, time_ps: u64, high: bool) {
+        self.input(time_ps, Input::Reset(high));
+    }
+
+    /// The level of LVLOE: the level shifters of the serial line work while it is low.
+    pub fn set_lvloe(&mut self, time_ps: u64, high: bool) {
+        self.input(time_ps, Input::Lvloe(high));
+    }
+
+    /// Radio coverage is lost or comes back.
+    pub fn set_coverage(&mut self, time_ps: u64, coverage: bool) {
+        self.input(time_ps, Input::Coverage(coverage));
+    }
+
+    /// Signal strength and quality as `AT+CSQ` codes them.
+    pub fn set_signal(&mut self, time_ps: u64, strength: u8, quality: u8) {
+        self.input(time_ps, Input::Signal { strength, quality });
+    }
+
+    /// The network detaches the modem: PDP contexts and sockets die.
+    pub fn network_detach(&mut self, time_ps: u64) {
+        self.input(time_ps, Input::Detach);
+    }
+
+    fn input(&mut self, time_ps: u64, input: Input) {
+        let after_last = self.inputs.back().map_or(self.now_ps, |i| i.0);
+        self.inputs.push_back((time_ps.max(after_last), input));
+    }
+
+    /// When [`advance`](Self::advance) has something to do next, unless an input comes first. `u64::MAX` is never.
+    pub fn next_wake_ps(&self) -> u64 {
+        self.inputs.front().map_or(u64::MAX, |i| i.0).min(self.own_wake_ps())
+    }
+
+    fn own_wake_ps(&self) -> u64 {
+        [self.line.next_ps(), self.timers.next_ps(), self.network.next_wake_ps(), self.urc_next_ps()]
+            .into_iter()
+            .fold(u64::MAX, u64::min)
+    }
+
+    /// Brings the modem to `now_ps`. Cutting an interval into steps changes nothing.
+    pub fn advance(&mut self, now_ps: u64, decisions: &mut Decisions) {
+        loop {
+            let own_ps = self.own_wake_ps();
+            let input_ps = self.inputs.front().map_or(u64::MAX, |i| i.0);
+            let next_ps = own_ps.min(input_ps);
+            if next_ps > now_ps || next_ps == u64::MAX {
+                break;
+            }
+            self.now_ps = self.now_ps.max(next_ps);
+            // What the modem does at an instant comes before what is done to it: so an input given late, after the
+            // modem was brought to its time, is no different from one given early.
+            if own_ps <= input_ps {
+                self.step(decisions);
+            } else if let Some((_, input)) = self.inputs.pop_front() {
+                self.apply(input, decisions);
+            }
+            self.settle_line(decisions);
+        }
+        self.now_ps = self.now_ps.max(now_ps);
+    }
+
+    /// Handles the one thing that is due first.
+    fn step(&mut self, decisions: &mut Decisions) {
+        let now_ps = self.now_ps;
+        if let Some(sent) = self.line.take_sent(now_ps) {
+            if !self.power.shifters_off {
+                let (data, bit_ps, end_ps) = (sent.data, sent.bit_ps, sent.end_ps);
+                self.outputs.push_back(Output::Byte { data, bit_ps, end_ps });
+            }
+        } else if let Some((_, timer)) = self.timers.pop_due(now_ps) {
+            match timer {
+                Timer::Power(step) => self.power_step(step, decisions),
+                Timer::Registration(step) => self.registration_step(step, decisions),
+                Timer::Execution(step) => self.execution_step(step, decisions),
+            }
+        } else if self.network.next_wake_ps() <= now_ps {
+            self.network.step(now_ps, decisions);
+            while let Some(packet) = self.network.take_arrival() {
+                self.packet_arrived(packet, decisions);
+            }
+        } else if self.urc_next_ps() <= now_ps {
+            self.write_urc();
+        }
+    }
+
+    fn apply(&mut self, input: Input, decisions: &mut Decisions) {
+        match input {
+            Input::Character { data, bit_ps } => {
+                // Before the AT interface runs, and with the level shifters off, characters are lost.
+                if self.power.state == PowerState::On && !self.power.shifters_off && !self.line.receive(data, bit_ps) {
+                    self.ledger.unmodelled("character lost: receive buffer full", self.now_ps);
+                }
+            }
+            Input::Rts(asserted) => self.line.set_dte_ready(asserted),
+            Input::PowerKey(high) => self.power_key_changed(high),
+            Input::Reset(high) => self.reset_changed(high, decisions),
+            Input::Lvloe(high) => self.power.shifters_off = high,
+            Input::Coverage(coverage) => self.coverage_changed(coverage, decisions),
+            Input::Signal { strength, quality } => {
+                self.config.cell.signal_strength = strength;
+                self.config.cell.signal_quality = quality;
+            }
+            Input::Detach => self.detach(decisions),
+        }
+    }
+
+    /// Moves characters and marks until the line has nothing more to do at this instant.
+    fn settle_line(&mut self, decisions: &mut Decisions) {
+        self.take_characters(decisions);
+        while let Some(mark) = self.line.pump(self.now_ps) {
+            self.mark_reached(mark, decisions);
+            self.take_characters(decisions);
+        }
+        self.update_cts();
+    }
+
+    /// Everything but the world around the module is as before power-on.
+    pub(crate) fn lose_state(&mut self) {
+        self.timers.retain(|timer| {
+            matches!(timer, Timer::Power(PowerStep::KeyOn(_) | PowerStep::KeyOff(_) | PowerStep::ResetHeld(_)))
+        });
+        self.line.power_cycle(self.config.baud_hz, self.now_ps);
+        self.profile = Profile::default();
+        self.execution.power_cycle();
+        self.urcs.clear();
+        self.registration.power_cycle();
+        self.pdp = Pdp::default();
+        self.sockets = Sockets::default();
+        self.last_socket_error = SocketError::None;
+        self.resolver = Resolver::default();
+        // The card keeps its own counters; a PIN is asked for again.
+        if self.sim.require().is_ok() {
+            self.sim.state = self.config.sim.state.clone();
+        }
+    }
+
+    /// Takes the next output.
+    pub fn pop_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// Takes all outputs, oldest first.
+    pub fn drain_outputs(&mut self) -> Vec<Output> {
+        self.outputs.drain(..).collect()
+    }
+
+    /// The settings, as changed by inputs since.
+    pub fn config(&self) -> &ModemConfig {
+        &self.config
+    }
+
+    /// How far the modem has been brought.
+    pub fn now_ps(&self) -> u64 {
+        self.now_ps
+    }
+
+    /// What the module does.
+    pub fn power_state(&self) -> PowerState {
+        self.power.state
+    }
+
+    /// Level of V_INT.
+    pub fn v_int(&self) -> bool {
+        self.power.v_int()
+    }
+
+    /// State of CTS.
+    pub fn cts(&self) -> bool {
+        self.power.cts()
+    }
+
+    /// The modem's bit rate.
+    pub fn baud_hz(&self) -> u32 {
+        self.line.baud_hz()
+    }
+
+    /// Registration for circuit and packet service.
+    pub fn registration(&self) -> (RegistrationStatus, RegistrationStatus) {
+        (self.registration.circuit, self.registration.packet)
+    }
+
+    /// PDP profiles 0 to 6.
+    pub fn pdp_profiles(&self) -> &[PdpProfile] {
+        &self.pdp.profiles
+    }
+
+    /// Open sockets.
+    pub fn sockets(&self) -> Vec<SocketView> {
+        self.sockets.iter().map(|(handle, socket)| socket.view(handle)).collect()
+    }
+
+    /// The observer's log of AT traffic.
+    pub fn at_log(&mut self) -> &mut AtLog {
+        &mut self.log
+    }
+
+    /// Commands asked for that are not modelled.
+    pub fn ledger(&mut self) -> &mut CommandLedger {
+        &mut self.ledger
+    }
+
+    /// The network behind the modem.
+    pub fn network(&mut self) -> &mut Network {
+        &mut self.network
+    }
+}

@@ -1,0 +1,91 @@
+//! What listens in the network: one variant per service, so that the state of all of them is serialisable.
+
+use std::net::Ipv4Addr;
+
+use lockstep_traces::Decisions;
+use serde::{Deserialize, Serialize};
+
+use super::dns::DnsServer;
+use super::echo::Echo;
+use super::packet::{Packet, Payload, Protocol};
+
+/// A peer and where it listens.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PeerAt {
+    /// Its address.
+    pub address: Ipv4Addr,
+    /// Its port; `None` listens on all.
+    pub port: Option<u16>,
+    /// The service.
+    pub peer: Peer,
+}
+
+impl PeerAt {
+    /// Whether a packet is for it.
+    pub fn listens(&self, packet: &Packet) -> bool {
+        self.address == packet.to.address
+            && self.port.is_none_or(|port| port == packet.to.port)
+            && self.peer.speaks(packet.payload.protocol())
+    }
+}
+
+/// A service.
+///
+/// A new one is a variant here and a file beside this one with the functions called below.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum Peer {
+    /// DNS server.
+    Dns(DnsServer),
+    /// Echo over TCP and UDP.
+    Echo(Echo),
+}
+
+/// What a peer sends in answer to an event.
+#[derive(Clone, Debug, Default)]
+pub struct PeerOutput {
+    pub(super) packets: Vec<Packet>,
+}
+
+impl PeerOutput {
+    /// Sends a packet; `sent_ps` is filled in by the network.
+    pub fn send(&mut self, packet: Packet) {
+        self.packets.push(packet);
+    }
+
+    /// Answers a packet: from the address it was sent to, to its sender.
+    pub fn reply(&mut self, to: &Packet, payload: Payload) {
+        self.send(Packet { from: to.to, to: to.from, payload, sent_ps: 0 });
+    }
+}
+
+impl Peer {
+    /// Whether it listens for this transport.
+    pub fn speaks(&self, protocol: Protocol) -> bool {
+        match self {
+            Self::Dns(_) => protocol == Protocol::Udp,
+            Self::Echo(_) => true,
+        }
+    }
+
+    /// A packet arrived.
+    pub fn receive(&mut self, _time_ps: u64, packet: Packet, output: &mut PeerOutput, _decisions: &mut Decisions) {
+        match self {
+            Self::Dns(server) => server.receive(&packet, output),
+            Self::Echo(echo) => echo.receive(&packet, output),
+        }
+    }
+
+    /// When [`advance`](Self::advance) is wanted. The peers of this version only answer.
+    pub fn next_wake_ps(&self) -> u64 {
+        match self {
+            Self::Dns(_) | Self::Echo(_) => u64::MAX,
+        }
+    }
+
+    /// Time has come to its next wake.
+    pub fn advance(&mut self, _now_ps: u64, _output: &mut PeerOutput, _decisions: &mut Decisions) {
+        match self {
+            Self::Dns(_) | Self::Echo(_) => {}
+        }
+    }
+}
