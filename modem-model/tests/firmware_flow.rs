@@ -1,0 +1,290 @@
+//! The flow of genuine firmware 2.2.0 up to its DTLS ClientHello: pulses as the firmware gives them, commands as it
+//! sends them, responses of the same shape.
+
+mod common;
+
+use common::{Client, escape, unescape};
+use lockstep_modem::{ModemConfig, Network, Output, PowerState, RegistrationStatus};
+
+/// Numbers to `0`, texts between quotes to `""` (from the first quote of a list of texts to its last one if binary).
+fn shape(response: &[u8]) -> String {
+    let text = escape(response).replace("\\\"", "\"");
+    let mut parts: Vec<&str> = text.split('"').collect();
+    if text.contains("+USORF") && parts.len() > 4 {
+        // The payload may hold quotes: only what stands before and after it is compared.
+        let last = parts.pop().unwrap_or_default();
+        parts.truncate(3);
+        parts.extend(["", last]);
+    }
+    let outside = parts.iter().enumerate().map(|(n, part)| if n % 2 == 0 { *part } else { "\"" });
+    let mut shape = String::new();
+    for c in outside.collect::<String>().chars() {
+        match (c.is_ascii_digit(), shape.ends_with('0')) {
+            (true, true) => {}
+            (true, false) => shape.push('0'),
+            (false, _) => shape.push(c),
+        }
+    }
+    // A long number may be written with dots and letters between: versions.
+    shape.replace("0.0,A0.0", "0")
+}
+
+/// Reads bytes until the shape is there.
+fn expect_shape(client: &mut Client, expected: &str, line: &str) {
+    let wanted = shape(&unescape(expected));
+    let mut got = Vec::new();
+    for _ in 0..4000 {
+        let next = client.receive(1, 10_000);
+        if next.is_empty() {
+            break;
+        }
+        got.extend(next);
+        if got.ends_with(b"\n") || got.ends_with(b"@") {
+            if shape(&got) == wanted {
+                return;
+            }
+            if got.ends_with(b"\r\nOK\r\n") || got.ends_with(b"ERROR\r\n") {
+                break;
+            }
+        }
+    }
+    panic!("{line}: got {}, shape {:?}, wanted {wanted:?}", escape(&got), shape(&got));
+}
+
+/// Power-on as firmware 2.2.0 does it: low 50 ms, high 10 ms, low 150 ms, high.
+fn pulses(client: &mut Client) {
+    for (high, ms) in [(false, 50), (true, 10), (false, 150), (true, 100)] {
+        client.modem.set_power_key(client.now_ps, high);
+        client.wait_ms(ms);
+    }
+}
+
+#[test]
+fn firmware_2_2_0_reaches_its_client_hello() {
+    let mut config = ModemConfig::default();
+    // The recording's network tells no DNS server, and the firmware falls back to 8.8.8.8.
+    (config.pdp.dns_primary, config.pdp.dns_secondary) = (None, None);
+    let mut client = Client::new(config, Network::default(), 5);
+    // The firmware repeats its pulses while AT is not answered within 3 s.
+    let mut attempts = 0;
+    while client.modem.power_state() != PowerState::On {
+        attempts += 1;
+        assert!(attempts < 5, "no answer after {attempts} pulses");
+        pulses(&mut client);
+        assert!(client.modem.v_int(), "V_INT is high soon after a pulse");
+        client.send(b"AT\r\n");
+        client.wait_ms(3000);
+    }
+    // Those that came while it was booting were lost; later ones are answered.
+    client.take();
+    while client.modem.registration().1 != RegistrationStatus::Home {
+        client.wait_ms(100);
+    }
+
+    let mut echo = true;
+    for line in include_str!("transcripts/firmware-2.2.0.txt").lines() {
+        let rest = line.get(3..).unwrap_or_default();
+        match line.get(..2) {
+            Some(">>") => {
+                client.send(format!("{rest}\r\n").as_bytes());
+                if echo {
+                    let echoed = client.receive(rest.len() + 1, 100);
+                    assert_eq!(escape(&echoed), format!("{rest}\\r"));
+                }
+                echo &= rest != "ATE0";
+            }
+            Some(">B") => {
+                client.wait_ms(1);
+                client.send(&unescape(rest));
+            }
+            Some("<<" | "<~") => expect_shape(&mut client, rest, line),
+            _ => assert!(line.starts_with('#'), "cannot read {line}"),
+        }
+    }
+    client.wait_ms(1000);
+    let unanswered = client.modem.network().take_unanswered();
+    assert_eq!(unanswered.len(), 1);
+    assert!(unanswered[0].is_client_hello());
+    assert_eq!((unanswered[0].from.port, unanswered[0].to.port, unanswered[0].bytes.len()), (5684, 5684, 111));
+    let ledger = client.modem.ledger().entries().keys().cloned().collect::<Vec<_>>();
+    assert_eq!(ledger, ["AT+UPSV: sleep of the serial line"]);
+}
+
+#[test]
+fn cpwroff_lowers_v_int_and_a_pulse_starts_again() {
+    let mut client = Client::ready();
+    client.ok("AT+USOCR=17");
+    client.ok("AT+CPWROFF");
+    assert!(client.modem.v_int());
+    client.wait_ms(3000);
+    assert_eq!((client.modem.v_int(), client.modem.power_state()), (false, PowerState::Off));
+    client.send(b"AT\r\n");
+    client.wait_ms(100);
+    assert!(client.take().is_empty());
+    client.power_on();
+    client.wait_ms(5000);
+    assert!(client.modem.sockets().is_empty());
+    assert_eq!(client.command("AT"), "AT\r\r\nOK\r\n", "echo is back on");
+    let levels: Vec<bool> = client
+        .outputs
+        .iter()
+        .filter_map(|o| if let Output::VInt { high, .. } = o { Some(*high) } else { None })
+        .collect();
+    assert_eq!(levels, [true, false, true]);
+}
+
+#[test]
+fn a_long_press_switches_off_and_a_short_one_does_not() {
+    let mut client = Client::ready();
+    client.power_on();
+    client.wait_ms(5000);
+    assert_eq!(client.modem.power_state(), PowerState::On);
+    client.modem.set_power_key(client.now_ps, false);
+    client.wait_ms(1100);
+    client.modem.set_power_key(client.now_ps, true);
+    client.wait_ms(3000);
+    assert_eq!(client.modem.power_state(), PowerState::Off);
+}
+
+#[test]
+fn reset_holds_and_then_boots() {
+    let mut client = Client::ready();
+    client.modem.set_reset(client.now_ps, false);
+    client.wait_ms(100);
+    assert_eq!((client.modem.power_state(), client.modem.v_int()), (PowerState::Reset, false));
+    client.modem.set_reset(client.now_ps, true);
+    client.wait_ms(5000);
+    assert_eq!(client.modem.power_state(), PowerState::On);
+}
+
+#[test]
+fn the_level_shifters_cut_the_line() {
+    let mut client = Client::ready();
+    client.modem.set_lvloe(client.now_ps, true);
+    client.send(b"AT\r\n");
+    client.wait_ms(100);
+    assert!(client.take().is_empty());
+    client.modem.set_lvloe(client.now_ps, false);
+    assert_eq!(client.command("AT"), "AT\r\r\nOK\r\n");
+}
+
+#[test]
+fn cfun_16_boots_again() {
+    let mut client = Client::ready();
+    client.online();
+    client.ok("AT+CFUN=0");
+    assert!(client.command("AT+UPSND=0,0").contains("ERROR"));
+    client.ok("AT+CFUN=16");
+    client.send(b"AT\r\n");
+    client.wait_ms(1000);
+    client.take();
+    client.wait_ms(12_000);
+    client.online();
+}
+
+#[test]
+fn a_new_rate_holds_after_the_ok() {
+    let mut client = Client::ready();
+    client.ok("ATE0");
+    client.ok("AT+IPR=9600");
+    assert_eq!(client.modem.baud_hz(), 9600);
+    client.send(b"AT\r\n");
+    client.wait_ms(100);
+    assert!(!client.take().ends_with(b"OK\r\n"), "115200 is garbage now");
+    let bit_ps = lockstep_modem::line::bit_ps(9600);
+    for &byte in b"\rAT\r" {
+        let end_ps = client.now_ps + 10 * bit_ps;
+        client.modem.line_rx(end_ps, byte, bit_ps);
+        client.advance_to(end_ps);
+    }
+    assert_eq!(client.response(), "\r\nOK\r\n");
+}
+
+#[test]
+fn rts_holds_the_modem_and_urcs_wait_for_payload() {
+    let mut client = Client::ready();
+    client.online();
+    client.ok("AT+USOCR=17");
+    client.ok("AT+USOST=0,\"192.0.2.7\",7,1,\"x\"");
+    // The echo arrives while the modem waits for payload.
+    assert_eq!(client.command("AT+USOST=0,\"192.0.2.7\",7,2"), "\r\n@");
+    client.wait_ms(3000);
+    assert!(client.take().is_empty());
+    client.send(b"yz");
+    // As soon as the payload is complete the URC is written, and the response follows.
+    assert_eq!(client.response(), "\r\n+UUSORD: 0,1\r\n\r\n+USOST: 0,2\r\n\r\nOK\r\n");
+    client.modem.set_dte_rts(client.now_ps, false);
+    client.send(b"AT\r\n");
+    client.wait_ms(1000);
+    assert!(client.take().is_empty());
+    client.modem.set_dte_rts(client.now_ps, true);
+    assert_eq!(client.response(), "\r\nOK\r\n");
+}
+
+#[test]
+fn line_feed_before_the_prompt_is_not_payload_and_the_urc_tells_what_is_pending() {
+    let mut client = Client::ready();
+    client.online();
+    client.ok("AT+USOCR=17");
+    for payload in [&b"AT\r\nOK\r\n"[..], b"\0\"@"] {
+        let command = format!("AT+USOST=0,\"192.0.2.7\",7,{}", payload.len());
+        assert!(client.payload(&command, payload).ends_with("OK\r\n"));
+    }
+    client.wait_ms(2000);
+    client.take();
+    client.send(b"AT+USORF=0,1024\r\n");
+    let expected = b"\r\n+USORF: 0,\"192.0.2.7\",7,8,\"AT\r\nOK\r\n\"\r\n\r\nOK\r\n";
+    assert_eq!(escape(&client.receive(expected.len(), 1000)), escape(expected));
+    assert_eq!(client.receive(16, 100), b"\r\n+UUSORF: 0,3\r\n");
+    assert_eq!(client.ok("AT+USORF=0,1024"), "\r\n+USORF: 0,\"192.0.2.7\",7,3,\"\0\"@\"\r\n\r\nOK\r\n");
+}
+
+#[test]
+fn models_tell_their_names() {
+    use lockstep_modem::Model;
+    for (model, name) in [
+        (Model::SaraU260, "SARA-U260"),
+        (Model::SaraU270, "SARA-U270"),
+        (Model::SaraU201, "SARA-U201"),
+        (Model::SaraG350, "SARA-G350"),
+    ] {
+        let config = ModemConfig { model, ..ModemConfig::default() };
+        let mut client = Client::new(config, Network::default(), 1);
+        client.power_on();
+        client.wait_ms(15_000);
+        assert_eq!(client.ok("ATE0;+CGMM").matches(name).count(), 1);
+        let technology = if model == Model::SaraG350 { 0 } else { 2 };
+        assert!(client.ok("AT+CREG=2;+CREG?").contains(&format!("\"0A1B2C3\",{technology}\r\n")));
+    }
+}
+
+#[test]
+fn a_denied_modem_says_so_and_a_locked_sim_waits_for_its_pin() {
+    use lockstep_modem::config::{Admission, SimState};
+    let mut config = ModemConfig::default();
+    config.cell.admission = Admission::Denied;
+    config.sim.state = SimState::Pin { pin: "1234".to_owned(), tries: 3 };
+    let mut client = Client::new(config, Network::default(), 1);
+    client.power_on();
+    client.wait_ms(15_000);
+    client.ok("ATE0;+CMEE=2;+CREG=1");
+    assert_eq!(client.ok("AT+CREG?"), "\r\n+CREG: 1,0\r\n\r\nOK\r\n");
+    assert_eq!(client.ok("AT+CPIN?"), "\r\n+CPIN: SIM PIN\r\n\r\nOK\r\n");
+    assert_eq!(client.command("AT+CIMI"), "\r\n+CME ERROR: SIM PIN required\r\n");
+    assert_eq!(client.command("AT+CPIN=\"0000\""), "\r\n+CME ERROR: incorrect password\r\n");
+    client.ok("AT+CPIN=\"1234\"");
+    client.wait_ms(10_000);
+    assert_eq!(client.take(), b"\r\n+CREG: 2\r\n\r\n+CREG: 3\r\n");
+}
+
+#[test]
+fn unmodelled_commands_are_counted() {
+    let mut client = Client::ready();
+    client.command("AT+UFOO=1");
+    client.command("AT+UFOO=2");
+    client.command("AT+CMUX=0");
+    let entries = client.modem.ledger().entries().clone();
+    assert_eq!(entries["AT+UFOO"].count, 2);
+    assert!(entries.contains_key("AT+CMUX"));
+    assert_eq!(client.modem.ledger().take_unreported(), ["AT+UFOO", "AT+CMUX"]);
+}

@@ -1,0 +1,185 @@
+//! Properties that hold for any client: no panic, an end to every advance, the same bytes and times however time is
+//! cut, and a restored state that continues as the original does.
+
+mod common;
+
+use common::Client;
+use lockstep_modem::line::bit_ps;
+use lockstep_modem::time::PS_PER_MS;
+use lockstep_modem::{Modem, ModemConfig, Network, Output};
+use lockstep_traces::Decisions;
+use proptest::prelude::*;
+
+/// What a client can do.
+#[derive(Clone, Debug)]
+enum Act {
+    Send(Vec<u8>),
+    Wait(u64),
+    Rts(bool),
+    PowerKey(bool),
+    Reset(bool),
+    Lvloe(bool),
+    Coverage(bool),
+    Detach,
+}
+
+fn socket_command() -> impl Strategy<Value = Vec<u8>> {
+    let handle = 0..8u32;
+    let length = prop_oneof![0..4u32, Just(512), Just(1024), Just(1025)];
+    prop_oneof![
+        prop_oneof![Just(6), Just(17)].prop_map(|p| format!("AT+USOCR={p}")),
+        handle.clone().prop_map(|h| format!("AT+USOCL={h}")),
+        (handle.clone(), 6..9u32).prop_map(|(h, p)| format!("AT+USOCO={h},\"192.0.2.7\",{p}")),
+        (handle.clone(), length.clone()).prop_map(|(h, n)| format!("AT+USOWR={h},{n}")),
+        (handle.clone(), 1..6usize).prop_map(|(h, n)| format!("AT+USOWR={h},{n},\"{}\"", "x".repeat(n))),
+        (handle.clone(), length.clone(), 6..9u32).prop_map(|(h, n, p)| format!("AT+USOST={h},\"192.0.2.7\",{p},{n}")),
+        (handle.clone(), length.clone()).prop_map(|(h, n)| format!("AT+USORD={h},{n}")),
+        (handle.clone(), length).prop_map(|(h, n)| format!("AT+USORF={h},{n}")),
+        (handle, 0..13u32).prop_map(|(h, n)| format!("AT+USOCTL={h},{n}")),
+        Just("AT+UDNSRN=0,\"a.particle.io\"".to_owned()),
+        Just("AT+UPSDA=0,3".to_owned()),
+        Just("AT+UPSDA=0,4".to_owned()),
+        Just("AT+CGATT=1".to_owned()),
+        Just("AT+CFUN=0;+CFUN=1".to_owned()),
+        Just("AT+CFUN=16".to_owned()),
+        Just("AT+CPWROFF".to_owned()),
+        Just("AT+CREG=2;+CGREG=2;+CMER=1,0,0,2,1".to_owned()),
+        Just("AT+IPR=9600".to_owned()),
+        Just("AT+CMGS=\"1\"".to_owned()),
+        Just("A/".to_owned()),
+    ]
+    .prop_map(|text| format!("{text}\r\n").into_bytes())
+}
+
+fn act() -> impl Strategy<Value = Act> {
+    prop_oneof![
+        12 => socket_command().prop_map(Act::Send),
+        2 => proptest::collection::vec(any::<u8>(), 0..40).prop_map(Act::Send),
+        1 => "(AT|at)[ -~]{0,30}\r".prop_map(|s| Act::Send(s.into_bytes())),
+        12 => (0..1500u64).prop_map(Act::Wait),
+        4 => (1..1100usize).prop_map(|n| Act::Send(vec![b'x'; n])),
+        1 => prop_oneof![
+            4 => any::<bool>().prop_map(Act::Rts),
+            1 => any::<bool>().prop_map(Act::PowerKey),
+            1 => any::<bool>().prop_map(Act::Reset),
+            1 => any::<bool>().prop_map(Act::Lvloe),
+            1 => any::<bool>().prop_map(Act::Coverage),
+            1 => Just(Act::Detach),
+        ],
+    ]
+}
+
+fn perform(client: &mut Client, act: &Act) {
+    let now_ps = client.now_ps;
+    match act {
+        Act::Send(bytes) => client.send(bytes),
+        Act::Wait(ms) => client.wait_ms(*ms),
+        Act::Rts(on) => client.modem.set_dte_rts(now_ps, *on),
+        Act::PowerKey(high) => client.modem.set_power_key(now_ps, *high),
+        Act::Reset(high) => client.modem.set_reset(now_ps, *high),
+        Act::Lvloe(high) => client.modem.set_lvloe(now_ps, *high),
+        Act::Coverage(on) => client.modem.set_coverage(now_ps, *on),
+        Act::Detach => client.modem.network_detach(now_ps),
+    }
+}
+
+fn client(seed: u64, stride_ps: u64) -> Client {
+    let mut client = Client::new(ModemConfig::default(), Network::default(), seed);
+    client.power_on();
+    client.wait_ms(12_000);
+    // Something to talk through: packet data, a connected TCP socket and a UDP socket.
+    client.online();
+    client.ok("AT+USOCR=6;+USOCR=17,5684;+USOCO=0,\"192.0.2.7\",7");
+    client.stride_ps = stride_ps;
+    client
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn cutting_time_changes_nothing(seed: u64, acts in proptest::collection::vec(act(), 0..25), stride_us in 50..20_000u64) {
+        let mut whole = client(seed, u64::MAX);
+        let mut cut = client(seed, stride_us * 1_000_000 + 17);
+        for act in &acts {
+            perform(&mut whole, act);
+            perform(&mut cut, act);
+        }
+        whole.wait_ms(3000);
+        cut.wait_ms(3000);
+        prop_assert_eq!(&whole.outputs, &cut.outputs);
+        prop_assert_eq!(whole.decisions.log(), cut.decisions.log());
+        prop_assert_eq!(serde_json::to_string(&whole.modem).unwrap(), serde_json::to_string(&cut.modem).unwrap());
+    }
+
+    #[test]
+    fn a_restored_state_continues_identically(seed: u64, acts in proptest::collection::vec(act(), 2..25), cut in 0..25usize) {
+        let mut original = client(seed, u64::MAX);
+        let (before, after) = acts.split_at(cut.min(acts.len()));
+        before.iter().for_each(|act| perform(&mut original, act));
+        let bytes = postcard::to_stdvec(&(&original.modem, &original.decisions)).unwrap();
+        let (modem, decisions): (Modem, Decisions) = postcard::from_bytes(&bytes).unwrap();
+        let mut restored = Client::new(ModemConfig::default(), Network::default(), 0);
+        (restored.modem, restored.decisions, restored.now_ps) = (modem, decisions, original.now_ps);
+        original.outputs.clear();
+        for act in after {
+            perform(&mut original, act);
+            perform(&mut restored, act);
+        }
+        original.wait_ms(3000);
+        restored.wait_ms(3000);
+        prop_assert_eq!(&original.outputs, &restored.outputs);
+    }
+
+    /// Inputs given ahead of time, and one single advance over everything.
+    #[test]
+    fn inputs_may_be_given_in_advance(seed: u64, bytes in proptest::collection::vec(socket_command(), 1..8)) {
+        let bit = bit_ps(115_200);
+        let start_ps = 15_000 * PS_PER_MS;
+        let (mut ahead, mut along) = (Modem::new(ModemConfig::default(), Network::default()), Modem::new(ModemConfig::default(), Network::default()));
+        let (mut d1, mut d2) = (Decisions::new(seed), Decisions::new(seed));
+        for (modem, d) in [(&mut ahead, &mut d1), (&mut along, &mut d2)] {
+            modem.set_power_key(0, false);
+            modem.set_power_key(50 * PS_PER_MS, true);
+            modem.advance(start_ps, d);
+        }
+        let times = (1..).map(|n: u64| start_ps + n * 10 * bit);
+        let characters: Vec<(u64, u8)> = times.zip(bytes.concat()).collect();
+        for &(end_ps, byte) in &characters {
+            ahead.line_rx(end_ps, byte, bit);
+            along.line_rx(end_ps, byte, bit);
+            along.advance(end_ps, &mut d2);
+        }
+        let end_ps = start_ps + 30_000 * PS_PER_MS;
+        ahead.advance(end_ps, &mut d1);
+        along.advance(end_ps, &mut d2);
+        prop_assert_eq!(ahead.drain_outputs(), along.drain_outputs());
+    }
+
+    /// However a client behaves, the modem comes to rest, characters follow each other at their duration, and once
+    /// its payload is complete and power is good it answers.
+    #[test]
+    fn any_client_is_answered_in_the_end(seed: u64, acts in proptest::collection::vec(act(), 0..40)) {
+        let mut client = client(seed, u64::MAX);
+        acts.iter().for_each(|act| perform(&mut client, act));
+        let mut last_end_ps = 0;
+        for output in &client.outputs {
+            if let Output::Byte { end_ps, bit_ps, .. } = output {
+                prop_assert!(end_ps - 10 * bit_ps >= last_end_ps, "characters overlap");
+                last_end_ps = *end_ps;
+            }
+        }
+        // A reset puts any of it right.
+        for act in [Act::Lvloe(false), Act::Rts(true), Act::PowerKey(true), Act::Reset(true), Act::Wait(5000),
+            Act::PowerKey(false), Act::Wait(20), Act::PowerKey(true), Act::Wait(6000),
+            Act::Reset(false), Act::Wait(100), Act::Reset(true), Act::Wait(8000)] {
+            perform(&mut client, &act);
+        }
+        client.take();
+        client.send(b"ATE0\r");
+        client.wait_ms(100);
+        prop_assert!(client.take().ends_with(b"\r\nOK\r\n"));
+        client.wait_ms(600_000);
+        prop_assert_eq!(client.modem.next_wake_ps(), u64::MAX, "at rest");
+    }
+}
