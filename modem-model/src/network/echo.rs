@@ -1,7 +1,5 @@
 //! Echo service (RFC 862), and the one of the hardware logs, which answers each byte with its two hexadecimal digits.
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 
 use super::packet::{Endpoint, Packet, Payload, Segment};
@@ -22,6 +20,8 @@ pub enum EchoForm {
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Connection {
+    ours: Endpoint,
+    theirs: Endpoint,
     sender: StreamSender,
     /// Received, and not acknowledged because the answers wait for room.
     held_bytes: u32,
@@ -31,14 +31,13 @@ struct Connection {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Echo {
     form: EchoForm,
-    /// By our end and theirs.
-    connections: BTreeMap<(Endpoint, Endpoint), Connection>,
+    connections: Vec<Connection>,
 }
 
 impl Echo {
     /// Without connections.
     pub fn new(form: EchoForm) -> Self {
-        Self { form, connections: BTreeMap::new() }
+        Self { form, connections: Vec::new() }
     }
 
     /// Open TCP connections.
@@ -47,7 +46,8 @@ impl Echo {
     }
 
     pub(super) fn receive(&mut self, packet: &Packet, output: &mut PeerOutput) {
-        let key = (packet.to, packet.from);
+        let (ours, theirs) = (packet.to, packet.from);
+        let is_other = |c: &Connection| (c.ours, c.theirs) != (ours, theirs);
         let segment = match &packet.payload {
             Payload::Udp(bytes) => return output.reply(packet, Payload::Udp(answer(self.form, bytes))),
             Payload::Tcp(segment) => segment,
@@ -55,16 +55,18 @@ impl Echo {
         let mut reply = |segment| output.reply(packet, Payload::Tcp(segment));
         match segment {
             Segment::Syn(window) => {
-                self.connections.insert(key, Connection { sender: StreamSender::new(*window), held_bytes: 0 });
+                self.connections.retain(is_other);
+                let sender = StreamSender::new(*window);
+                self.connections.push(Connection { ours, theirs, sender, held_bytes: 0 });
                 return reply(Segment::SynAck(WINDOW_BYTES));
             }
             Segment::Reset => {
-                self.connections.remove(&key);
+                self.connections.retain(is_other);
                 return;
             }
             _ => {}
         }
-        let Some(connection) = self.connections.get_mut(&key) else { return reply(Segment::Reset) };
+        let Some(connection) = self.connections.iter_mut().find(|c| !is_other(c)) else { return reply(Segment::Reset) };
         match segment {
             Segment::Data(bytes) => {
                 connection.sender.write(&answer(self.form, bytes));
@@ -83,7 +85,7 @@ impl Echo {
             reply(Segment::Ack(std::mem::take(&mut connection.held_bytes)));
         }
         if ended {
-            self.connections.remove(&key);
+            self.connections.retain(is_other);
         }
     }
 }
