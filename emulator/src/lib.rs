@@ -1,1 +1,13 @@
-//! Placeholder.
+//! Lockstep: a full-system emulator of the Particle Electron and its modem that runs unmodified firmware
+//! deterministically in virtual time.
+
+pub mod clock;
+pub mod core;
+pub mod electron;
+pub mod idle;
+pub mod machine;
+pub mod observe;
+pub mod world;
+
+pub use machine::{CoreState, Machine, MachineError, MachineParts, Snapshot, Stop};
+pub use observe::{Seen, Stage};

@@ -15,4 +15,4 @@ mod run;
 
 pub use memory::HostMemory;
 pub use registers::CoreRegisters;
-pub use run::{Access, AccessFault, Bus, Engine, EngineError, RunEnd, StopReason};
+pub use run::{Access, AccessFault, Bus, Engine, EngineError, FirstFetch, RunEnd, StopReason};

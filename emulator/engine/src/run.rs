@@ -44,6 +44,17 @@ pub trait Bus {
     fn deadline_cycles(&self) -> u64;
 }
 
+/// The first instruction fetch from a page, since the engine was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FirstFetch {
+    /// First address of the page (1 KB).
+    pub address: u32,
+    /// Cycle count when it happened, at a block's start.
+    pub cycles: u64,
+    /// Instruction count likewise.
+    pub instructions: u64,
+}
+
 /// Why a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StopReason {
@@ -142,6 +153,8 @@ struct Context {
     replay: usize,
     /// The deadline fell inside a block: the present instruction is to be run again by itself.
     again: bool,
+    /// First fetches from a page since the last call of `take_first_fetches`.
+    first_fetches: Vec<FirstFetch>,
     /// Pages that code was fetched from. They stay executable in the TLB, so that stores to them are noticed.
     fetched: Vec<u32>,
 }
@@ -273,6 +286,7 @@ impl Engine {
             loads: VecDeque::new(),
             replay: 0,
             again: false,
+            first_fetches: Vec::new(),
             fetched: Vec::new(),
         };
         // THUMB without MCLASS, then the model: MCLASS would force a Cortex-M33.
@@ -281,15 +295,25 @@ impl Engine {
         uc.ctl_set_tlb_type(TlbType::VIRTUAL).map_err(failed("use a virtual TLB"))?;
         uc.add_tlb_hook(1, 0, |uc, address, kind| {
             let page = (address >> PAGE_BITS) as u32;
-            let fetched = &mut uc.get_data_mut().fetched;
+            let handle = uc.get_handle();
+            let context = uc.get_data_mut();
+            let fetched = &mut context.fetched;
             let known = fetched.binary_search(&page);
             let mut perms = Prot::READ | Prot::WRITE;
             match (kind, known) {
                 (MemType::FETCH, Err(at)) => {
                     fetched.insert(at, page);
-                    perms = perms | Prot::EXEC;
+                    perms |= Prot::EXEC;
+                    let mut instructions = 0;
+                    // SAFETY: called by this engine; translation happens between blocks, where the count is exact.
+                    let left = unsafe { uc_ls_left(handle, &mut instructions) };
+                    context.first_fetches.push(FirstFetch {
+                        address: page << PAGE_BITS,
+                        cycles: context.start_cycles.saturating_add_signed(context.stretch_cycles as i64 - left),
+                        instructions: context.start_instructions + instructions,
+                    });
                 }
-                (_, Ok(_)) => perms = perms | Prot::EXEC,
+                (_, Ok(_)) => perms |= Prot::EXEC,
                 _ => {}
             }
             Some(TlbEntry { paddr: address, perms })
@@ -349,6 +373,11 @@ impl Engine {
                 }),
             )
             .map_err(failed("map a device"))
+    }
+
+    /// Pages that were fetched from for the first time since the last call.
+    pub fn take_first_fetches(&mut self) -> Vec<FirstFetch> {
+        std::mem::take(&mut self.uc.get_data_mut().first_fetches)
     }
 
     /// Discards translations if code was ever fetched from the range, after host code changed its memory.

@@ -1,0 +1,157 @@
+//! The Electron's board: what hangs on the microcontroller's pins.
+//!
+//! Wiring (device.md, and the board's published schematic): modem on USART3, PWR_ON from PB2, RESET_N from PC4,
+//! level shifters PB15, V_INT on PB12; charger and fuel gauge on I2C3; RGB LED on TIM2 channels 2 to 4 (PA1 to PA3);
+//! MODE button on PC7; user LED D7 on PA13; LOW_BAT on PC13.
+
+use lockstep_modem::{AtLogEntry, Datagram, Modem, Output};
+use lockstep_peripherals::board::{Bq24195, I2cTarget, Max17043};
+use lockstep_peripherals::{Board, Now, Pin, Port, UartFrame};
+use lockstep_traces::Decisions;
+use serde::{Deserialize, Serialize};
+
+/// USART that the modem is on.
+pub const MODEM_USART: u8 = 3;
+/// Modem PWR_ON.
+pub const PWR_UC: Pin = Pin::new(Port::B, 2);
+/// Modem RESET_N.
+pub const RESET_UC: Pin = Pin::new(Port::C, 4);
+/// Enable of the level shifters, low active.
+pub const LVLOE_UC: Pin = Pin::new(Port::B, 15);
+/// V_INT of the modem.
+pub const RI_UC: Pin = Pin::new(Port::B, 12);
+/// MODE button.
+pub const MODE_BUTTON: Pin = Pin::new(Port::C, 7);
+/// Fuel gauge alert, low active.
+pub const LOW_BAT: Pin = Pin::new(Port::C, 13);
+/// User LED.
+pub const D7: Pin = Pin::new(Port::A, 13);
+const PMIC_BUS: u8 = 3;
+
+/// What the board's parts did that somebody may want to see. Not part of the simulated state: taken away as it comes.
+#[derive(Clone, Debug, Default)]
+pub struct BoardEvents {
+    /// Frames sent by a USART that no part is wired to: number, byte, instant.
+    pub serial: Vec<(u8, u8, Now)>,
+    /// Pins driven: pin, level, instant.
+    pub pins: Vec<(Pin, Option<bool>, Now)>,
+    /// AT traffic.
+    pub at: Vec<AtLogEntry>,
+    /// Datagrams that no peer answered.
+    pub datagrams: Vec<Datagram>,
+}
+
+/// The parts of the board.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Electron {
+    /// The modem and the network behind it.
+    pub modem: Modem,
+    /// Charger.
+    pub pmic: Bq24195,
+    /// Fuel gauge.
+    pub gauge: Max17043,
+    i2c_target: Option<u8>,
+    /// Observations since the last call of [`Electron::take_events`].
+    #[serde(skip)]
+    events: BoardEvents,
+}
+
+impl Electron {
+    /// A board with this modem, a charged battery and USB power.
+    pub fn new(modem: Modem) -> Self {
+        Self {
+            modem,
+            pmic: Bq24195::new(),
+            gauge: Max17043::new(4_000, 85),
+            i2c_target: None,
+            events: BoardEvents::default(),
+        }
+    }
+
+    /// Takes the observations made since the last call, if there are any.
+    pub fn take_events(&mut self) -> Option<BoardEvents> {
+        let e = &self.events;
+        let any = !(e.serial.is_empty() && e.pins.is_empty() && e.at.is_empty() && e.datagrams.is_empty());
+        any.then(|| std::mem::take(&mut self.events))
+    }
+
+    /// When [`Electron::advance`] is due, in picoseconds.
+    pub fn next_wake_ps(&self) -> u64 {
+        self.modem.next_wake_ps()
+    }
+
+    /// Brings the parts to `now`; returns what the modem did to its pins.
+    pub fn advance(&mut self, now: Now, decisions: &mut Decisions) -> Vec<Output> {
+        self.modem.advance(now.time_ps, decisions);
+        self.events.at.extend(self.modem.at_log().drain());
+        self.events.datagrams.extend(self.modem.network().take_unanswered());
+        self.modem.drain_outputs()
+    }
+
+    fn target(&mut self) -> Option<&mut dyn I2cTarget> {
+        match self.i2c_target? {
+            a if a == self.pmic.address() => Some(&mut self.pmic),
+            a if a == self.gauge.address() => Some(&mut self.gauge),
+            _ => None,
+        }
+    }
+}
+
+impl Board for Electron {
+    fn uart_sent(&mut self, usart: u8, frame: UartFrame, now: Now) {
+        if usart == MODEM_USART {
+            if !frame.is_break {
+                self.modem.line_rx(now.time_ps, frame.data as u8, frame.bit_ps);
+            }
+        } else {
+            self.events.serial.push((usart, frame.data as u8, now));
+        }
+    }
+
+    fn uart_rts(&mut self, usart: u8, asserted: bool, now: Now) {
+        if usart == MODEM_USART {
+            self.modem.set_dte_rts(now.time_ps, asserted);
+        }
+    }
+
+    fn i2c_start(&mut self, bus: u8, address: u8, read: bool, now: Now) -> bool {
+        self.i2c_target = (bus == PMIC_BUS).then_some(address);
+        match self.target() {
+            Some(target) => {
+                target.start(read, now);
+                true
+            }
+            None => {
+                self.i2c_target = None;
+                false
+            }
+        }
+    }
+
+    fn i2c_write(&mut self, _bus: u8, byte: u8, _now: Now) -> bool {
+        self.target().is_some_and(|target| target.write(byte))
+    }
+
+    fn i2c_read(&mut self, _bus: u8, _ack: bool, _now: Now) -> u8 {
+        // An open bus is pulled high.
+        self.target().map_or(0xff, |target| target.read())
+    }
+
+    fn i2c_stop(&mut self, _bus: u8, _now: Now) {
+        if let Some(target) = self.target() {
+            target.stop();
+        }
+        self.i2c_target = None;
+    }
+
+    fn pin_driven(&mut self, pin: Pin, level: Option<bool>, now: Now) {
+        match pin {
+            // The board pulls both up: an input pin leaves the modem alone.
+            PWR_UC => self.modem.set_power_key(now.time_ps, level.unwrap_or(true)),
+            RESET_UC => self.modem.set_reset(now.time_ps, level.unwrap_or(true)),
+            LVLOE_UC => self.modem.set_lvloe(now.time_ps, level.unwrap_or(true)),
+            _ => {}
+        }
+        self.events.pins.push((pin, level, now));
+    }
+}

@@ -1,0 +1,147 @@
+//! Idle loops: recognised by what they do, and skipped without changing anything but the speed.
+//!
+//! An RTOS that never executes WFI spins in its idle task. If one round of the loop leaves every register and all of
+//! SRAM as they were, and touches no device, then the next round does the same, and so do all rounds until the next
+//! event: skipping whole rounds is exact. What is proven is the fixed point, by running one round; how a candidate is
+//! found is a mere heuristic and cannot make the result wrong.
+
+use lockstep_engine::{CoreRegisters, Engine, EngineError, RunEnd, StopReason};
+
+use crate::world::World;
+
+/// Below this distance to the next event a try costs more than it saves.
+const MIN_DISTANCE_CYCLES: u64 = 3_000;
+/// Longest round looked for, in instructions.
+const MAX_ROUND_INSTRUCTIONS: u64 = 400;
+/// Tries to be left out after a failed search, doubled each time up to the limit.
+const FIRST_PAUSE: u32 = 4;
+const LAST_PAUSE: u32 = 4096;
+/// Loops remembered.
+const KNOWN_LOOPS: usize = 8;
+
+#[derive(Clone, Copy, Debug)]
+struct Round {
+    low_pc: u32,
+    high_pc: u32,
+    cycles: u64,
+}
+
+/// Finds idle loops and skips them.
+#[derive(Debug, Default)]
+pub struct IdleFinder {
+    known: Vec<Round>,
+    pause: u32,
+    next_pause: u32,
+    sram: Vec<u8>,
+    skipped_cycles: u64,
+}
+
+impl IdleFinder {
+    /// Cycles skipped so far.
+    pub fn skipped_cycles(&self) -> u64 {
+        self.skipped_cycles
+    }
+
+    /// Tries to skip towards `limit_cycles`. Returns where the machine is now, if it moved at all.
+    pub fn skip(
+        &mut self,
+        engine: &mut Engine,
+        world: &mut World,
+        registers: &CoreRegisters,
+        from: RunEnd,
+        limit_cycles: u64,
+    ) -> Result<Option<RunEnd>, EngineError> {
+        if limit_cycles.saturating_sub(from.cycles) < MIN_DISTANCE_CYCLES {
+            return Ok(None);
+        }
+        let known = self.known.iter().find(|r| (r.low_pc..=r.high_pc).contains(&registers.pc)).copied();
+        if let Some(round) = known {
+            return self.try_round(engine, world, registers, from, limit_cycles, round.cycles).map(Some);
+        }
+        if self.pause > 0 {
+            self.pause -= 1;
+            return Ok(None);
+        }
+        self.search(engine, world, registers, from, limit_cycles).map(Some)
+    }
+
+    /// Runs one round and, if it was a fixed point, skips all further whole rounds before the limit.
+    fn try_round(
+        &mut self,
+        engine: &mut Engine,
+        world: &mut World,
+        before: &CoreRegisters,
+        from: RunEnd,
+        limit_cycles: u64,
+        round_cycles: u64,
+    ) -> Result<RunEnd, EngineError> {
+        let accesses = world.accesses;
+        self.sram.resize(world.memory.sram.len(), 0);
+        let copied = world.memory.sram.read(0, &mut self.sram);
+        world.begin_run(from.cycles + round_cycles);
+        let end = engine.run(world, from.cycles, from.instructions)?;
+        let same = copied
+            && end.reason == StopReason::Deadline
+            && end.cycles == from.cycles + round_cycles
+            && world.accesses == accesses
+            && engine.registers() == *before
+            && same_content(world, &self.sram);
+        if !same {
+            self.known.retain(|r| !(r.low_pc..=r.high_pc).contains(&before.pc) || r.cycles != round_cycles);
+            return Ok(end);
+        }
+        let rounds = (limit_cycles - end.cycles) / round_cycles;
+        let skipped = rounds * round_cycles;
+        self.skipped_cycles += skipped;
+        Ok(RunEnd {
+            cycles: end.cycles + skipped,
+            instructions: end.instructions + rounds * (end.instructions - from.instructions),
+            reason: StopReason::Deadline,
+        })
+    }
+
+    /// Steps until the registers come back to what they were, to learn the length of a round.
+    fn search(
+        &mut self,
+        engine: &mut Engine,
+        world: &mut World,
+        registers: &CoreRegisters,
+        from: RunEnd,
+        limit_cycles: u64,
+    ) -> Result<RunEnd, EngineError> {
+        let accesses = world.accesses;
+        let mut at = from;
+        let (mut low_pc, mut high_pc) = (registers.pc, registers.pc);
+        while at.instructions < from.instructions + MAX_ROUND_INSTRUCTIONS && at.cycles < limit_cycles {
+            world.begin_run(at.cycles + 1);
+            at = engine.run(world, at.cycles, at.instructions)?;
+            let now = engine.registers();
+            low_pc = low_pc.min(now.pc);
+            high_pc = high_pc.max(now.pc);
+            if at.reason != StopReason::Deadline || world.accesses != accesses {
+                break;
+            }
+            if now == *registers {
+                if self.known.len() == KNOWN_LOOPS {
+                    self.known.remove(0);
+                }
+                self.known.push(Round { low_pc, high_pc, cycles: at.cycles - from.cycles });
+                self.next_pause = FIRST_PAUSE;
+                return Ok(at);
+            }
+        }
+        self.next_pause = (self.next_pause * 2).clamp(FIRST_PAUSE, LAST_PAUSE);
+        self.pause = self.next_pause;
+        Ok(at)
+    }
+}
+
+fn same_content(world: &World, expected: &[u8]) -> bool {
+    let mut same = true;
+    let mut offset = 0;
+    world.memory.sram.for_each_chunk(|chunk| {
+        same &= expected.get(offset..offset + chunk.len()) == Some(chunk);
+        offset += chunk.len();
+    });
+    same
+}

@@ -1,0 +1,638 @@
+//! The machine: the engine, the exception model and the world, driven by one loop in virtual time.
+
+use lockstep_engine::{CoreRegisters, Engine, EngineError, RunEnd, StopReason};
+use lockstep_peripherals::rcc::ResetCause;
+use lockstep_peripherals::soc::Soc;
+use lockstep_peripherals::{Ledger, Now};
+use lockstep_traces::Decisions;
+use serde::{Deserialize, Serialize};
+
+use crate::clock::Clock;
+use crate::core::entry::{self, LockUp, masks};
+use crate::core::exceptions::SV_CALL;
+use crate::core::faults::{Fault, HFSR_DEBUGEVT};
+use crate::core::scs::{CCR_DIV_0_TRP, CCR_UNALIGN_TRP, SCR_SEVONPEND, SCR_SLEEPDEEP, SCR_SLEEPONEXIT, Scs};
+use crate::electron::Electron;
+use crate::idle::IdleFinder;
+use crate::observe::Observer;
+use crate::world::{FLASH_BASE, GuestMemory, SRAM_BASE, World, WorldState};
+
+/// What the core is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum CoreState {
+    /// Executing instructions.
+    Running,
+    /// Asleep after WFI (or sleep-on-exit), until an interrupt.
+    WaitForInterrupt,
+    /// Asleep after WFE, until an event.
+    WaitForEvent,
+    /// Locked up: only a reset helps (ARMv7-M ARM B1.5.15).
+    LockedUp,
+}
+
+/// Why [`Machine::run_until`] came back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// The cycle or instruction asked for was reached.
+    Limit,
+    /// The core locked up just now.
+    LockUp,
+    /// A host call (semihosting BKPT 0xAB) that the caller serves.
+    HostCall,
+}
+
+/// A guest fault, as it was raised.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GuestFault {
+    /// When.
+    pub now: Now,
+    /// Address of the faulting instruction.
+    pub pc: u32,
+    /// Cause.
+    pub fault: Fault,
+    /// Link register at that moment.
+    pub lr: u32,
+}
+
+/// The whole state of a machine.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Snapshot {
+    /// Core registers.
+    pub registers: CoreRegisters,
+    /// What the core is doing.
+    pub core: CoreState,
+    /// The event register (WFE).
+    pub event: bool,
+    /// HCLK cycles executed.
+    pub cycles: u64,
+    /// Instructions executed.
+    pub instructions: u64,
+    /// Devices, board, choices.
+    pub world: WorldState,
+    /// SRAM content.
+    pub sram: Vec<u8>,
+    /// Flash content.
+    pub flash: Vec<u8>,
+}
+
+/// What a new machine is made of.
+#[derive(Debug)]
+pub struct MachineParts {
+    /// Content of flash from 0x0800_0000, at most 1 MB; the rest is erased.
+    pub flash: Vec<u8>,
+    /// The chip after power-on.
+    pub soc: Soc,
+    /// The board.
+    pub electron: Electron,
+    /// Seed of every choice.
+    pub seed: u64,
+    /// Serve semihosting calls instead of faulting on BKPT: for bare-metal test programs.
+    pub semihosting: bool,
+}
+
+/// The machine.
+#[derive(Debug)]
+pub struct Machine {
+    engine: Engine,
+    /// Everything but the instructions.
+    pub world: World,
+    core: CoreState,
+    event: bool,
+    cycles: u64,
+    instructions: u64,
+    semihosting: bool,
+    idle: IdleFinder,
+    idle_skipping: bool,
+    /// What was seen, without influence on the run.
+    pub observer: Observer,
+    flash_hash: Option<(u64, blake3::Hash)>,
+}
+
+/// A machine that cannot be made or go on.
+#[derive(Debug, thiserror::Error)]
+pub enum MachineError {
+    /// The engine.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// More flash than the chip has.
+    #[error("the flash image is {length} bytes long; an STM32F205 has {} (1 MB)", crate::world::FLASH_SIZE)]
+    FlashTooLong {
+        /// Its length.
+        length: usize,
+    },
+    /// A snapshot that does not belong to this machine.
+    #[error("the snapshot holds {found} bytes of {what} instead of {expected}; it was made for another chip")]
+    SnapshotSize {
+        /// Which memory.
+        what: &'static str,
+        /// Its length.
+        found: usize,
+        /// The length it must have.
+        expected: usize,
+    },
+}
+
+impl Machine {
+    /// A machine at power-on, its core about to execute the first instruction of the reset handler.
+    pub fn new(parts: MachineParts) -> Result<Self, MachineError> {
+        let memory = GuestMemory::new();
+        if !memory.flash.write(0, &parts.flash) {
+            return Err(MachineError::FlashTooLong { length: parts.flash.len() });
+        }
+        let state = WorldState {
+            clock: Clock::new(parts.soc.clocks().hclk_hz),
+            scs: Scs::new(),
+            soc: parts.soc,
+            electron: parts.electron,
+            decisions: Decisions::new(parts.seed),
+            ledger: Ledger::default(),
+            stalled_until_ps: 0,
+        };
+        let mut machine = Self::around(World::new(state, memory), parts.semihosting)?;
+        machine.reset_core();
+        Ok(machine)
+    }
+
+    fn around(world: World, semihosting: bool) -> Result<Self, MachineError> {
+        let mut engine = Engine::new()?;
+        engine.map_rom(0, &world.memory.flash)?;
+        engine.map_rom(FLASH_BASE, &world.memory.flash)?;
+        engine.map_ram(SRAM_BASE, &world.memory.sram)?;
+        // Option bytes, OTP and unique id; bit-band of SRAM; peripherals and their bit-band; the private bus.
+        for (base, length) in [
+            (0x1fff_0000, 0x1_0000),
+            (0x2200_0000, 0x200_0000),
+            (0x4000_0000, 0x8_0000),
+            (0x4200_0000, 0x200_0000),
+            (0x5000_0000, 0x10_0000),
+            (0xa000_0000, 0x1000),
+            (0xe000_0000, 0x10_0000),
+        ] {
+            engine.map_device(base, length)?;
+        }
+        let mut machine = Self {
+            engine,
+            world,
+            core: CoreState::Running,
+            event: false,
+            cycles: 0,
+            instructions: 0,
+            semihosting,
+            idle: IdleFinder::default(),
+            idle_skipping: true,
+            observer: Observer::default(),
+            flash_hash: None,
+        };
+        machine.apply_engine_settings();
+        Ok(machine)
+    }
+
+    /// HCLK cycles since power-on.
+    pub fn cycles(&self) -> u64 {
+        self.cycles
+    }
+
+    /// Instructions executed since power-on.
+    pub fn instructions(&self) -> u64 {
+        self.instructions
+    }
+
+    /// The present instant.
+    pub fn now(&self) -> Now {
+        self.world.state.clock.at(self.cycles)
+    }
+
+    /// What the core is doing.
+    pub fn core_state(&self) -> CoreState {
+        self.core
+    }
+
+    /// Core registers.
+    pub fn registers(&self) -> CoreRegisters {
+        self.engine.registers()
+    }
+
+    /// Sets core registers (host calls, debuggers).
+    pub fn set_registers(&mut self, registers: &CoreRegisters) {
+        self.engine.set_registers(registers);
+    }
+
+    /// Whether idle loops are skipped. It changes nothing but the speed.
+    pub fn set_idle_skipping(&mut self, on: bool) {
+        self.idle_skipping = on;
+    }
+
+    /// Idle cycles that were skipped rather than executed.
+    pub fn skipped_cycles(&self) -> u64 {
+        self.idle.skipped_cycles()
+    }
+
+    /// Everything, for later or for another process.
+    pub fn snapshot(&self) -> Snapshot {
+        Snapshot {
+            registers: self.engine.registers(),
+            core: self.core,
+            event: self.event,
+            cycles: self.cycles,
+            instructions: self.instructions,
+            world: self.world.state.clone(),
+            sram: self.world.memory.sram.to_vec(),
+            flash: self.world.memory.flash.to_vec(),
+        }
+    }
+
+    /// A machine in the state of a snapshot.
+    pub fn restore(snapshot: &Snapshot, semihosting: bool) -> Result<Self, MachineError> {
+        let memory = GuestMemory::new();
+        for (what, found, block) in
+            [("SRAM", &snapshot.sram, &memory.sram), ("flash", &snapshot.flash, &memory.flash)]
+        {
+            if found.len() != block.len() || !block.write(0, found) {
+                return Err(MachineError::SnapshotSize { what, found: found.len(), expected: block.len() });
+            }
+        }
+        let mut machine = Self::around(World::new(snapshot.world.clone(), memory), semihosting)?;
+        machine.core = snapshot.core;
+        machine.event = snapshot.event;
+        machine.cycles = snapshot.cycles;
+        machine.instructions = snapshot.instructions;
+        machine.engine.set_registers(&snapshot.registers);
+        Ok(machine)
+    }
+
+    /// Hash of the whole state: registers, memory, devices, board, choices.
+    pub fn state_hash(&mut self) -> blake3::Hash {
+        let mut hasher = blake3::Hasher::new();
+        let small = (
+            self.engine.registers(),
+            self.core,
+            self.event,
+            self.cycles,
+            self.instructions,
+            &self.world.state,
+        );
+        // Serialising plain structs into memory cannot fail; an error would show as a hash of its own.
+        match postcard::to_stdvec(&small) {
+            Ok(bytes) => hasher.update(&bytes),
+            Err(error) => hasher.update(error.to_string().as_bytes()),
+        };
+        self.world.memory.sram.for_each_chunk(|chunk| {
+            hasher.update(chunk);
+        });
+        let generation = self.world.memory.flash_generation;
+        let flash = match self.flash_hash {
+            Some((of, hash)) if of == generation => hash,
+            _ => {
+                let mut flash = blake3::Hasher::new();
+                self.world.memory.flash.for_each_chunk(|chunk| {
+                    flash.update(chunk);
+                });
+                let hash = flash.finalize();
+                self.flash_hash = Some((generation, hash));
+                hash
+            }
+        };
+        hasher.update(flash.as_bytes());
+        hasher.finalize()
+    }
+
+    fn apply_engine_settings(&mut self) {
+        let ccr = self.world.state.scs.ccr;
+        self.engine.set_traps(ccr & CCR_DIV_0_TRP != 0, ccr & CCR_UNALIGN_TRP != 0);
+        self.engine.set_line_penalty_cycles(self.world.state.soc.flash_line_penalty());
+        self.world.engine_settings_changed = false;
+    }
+
+    fn reset_core(&mut self) {
+        // The vector table at address 0, an alias of flash (BOOT0 low, RM0033 2.4).
+        let sp = self.world.memory.peek_word(0).unwrap_or(0);
+        let pc = self.world.memory.peek_word(4).unwrap_or(0);
+        self.engine.set_registers(&CoreRegisters {
+            msp: sp & !3,
+            pc: pc & !1,
+            thumb: pc & 1 != 0,
+            lr: u32::MAX,
+            exclusive_address: u64::MAX,
+            ..CoreRegisters::default()
+        });
+        self.core = CoreState::Running;
+        self.event = false;
+        self.apply_engine_settings();
+    }
+
+    /// A system reset, now.
+    pub fn reset(&mut self, cause: ResetCause) {
+        self.observer.reset(self.now(), self.instructions, cause);
+        self.world.system_reset(cause, self.cycles);
+        self.reset_core();
+    }
+
+    /// Runs until the given number of cycles has passed since power-on (the first instruction boundary there).
+    pub fn run_until_cycle(&mut self, cycles: u64) -> Result<Stop, MachineError> {
+        while self.cycles < cycles {
+            let stop = self.step(cycles)?;
+            if stop != Stop::Limit {
+                return Ok(stop);
+            }
+        }
+        Ok(Stop::Limit)
+    }
+
+    /// Runs until the given virtual time.
+    pub fn run_until_ps(&mut self, time_ps: u64) -> Result<Stop, MachineError> {
+        while self.now().time_ps < time_ps {
+            let limit = self.world.state.clock.cycle_at(time_ps);
+            let stop = self.step(limit)?;
+            if stop != Stop::Limit {
+                return Ok(stop);
+            }
+        }
+        Ok(Stop::Limit)
+    }
+
+    /// Runs until exactly this many instructions have been executed since power-on, or until virtual time `time_ps`
+    /// (a sleeping core executes none).
+    pub fn run_until_instruction(&mut self, instructions: u64, time_ps: u64) -> Result<Stop, MachineError> {
+        while self.instructions < instructions && self.now().time_ps < time_ps {
+            // Every instruction takes a cycle at least, so this never goes too far.
+            let limit = self.cycles + (instructions - self.instructions);
+            let limit = limit.min(self.world.state.clock.cycle_at(time_ps)).max(self.cycles + 1);
+            let stop = self.step(limit)?;
+            if stop != Stop::Limit {
+                return Ok(stop);
+            }
+        }
+        Ok(Stop::Limit)
+    }
+
+    /// Goes on by one stretch: events, then at most one exception entry, then instructions up to the next event.
+    fn step(&mut self, limit_cycles: u64) -> Result<Stop, MachineError> {
+        if self.world.next_event_cycle() <= self.cycles {
+            self.world.fire_events(self.cycles);
+        }
+        self.observer.look(&mut self.world, self.cycles, self.instructions);
+        if self.world.reset_requested {
+            self.reset(ResetCause::Software);
+            return Ok(Stop::Limit);
+        }
+        if let Some(cause) = self.world.state.soc.take_reset_request() {
+            self.reset(cause);
+            return Ok(Stop::Limit);
+        }
+        for (address, length) in self.world.take_changed_code() {
+            self.engine.code_changed(address, length);
+        }
+        if self.world.engine_settings_changed {
+            self.apply_engine_settings();
+        }
+        self.wake_up();
+        let stalled = self.world.state.stalled_until_ps > self.now().time_ps;
+        if self.core != CoreState::Running || stalled {
+            self.pass_time(limit_cycles, stalled);
+            return Ok(Stop::Limit);
+        }
+        let mut registers = self.engine.registers();
+        if let Some(exception) = self.world.state.scs.exceptions.takeable(masks(&registers)) {
+            return self.take_exception(&mut registers, exception);
+        }
+        let masked = self.world.state.scs.exceptions.any_pending();
+        self.engine.stop_on_unmask(masked);
+        if self.idle_skipping && !masked && registers.ipsr() == 0 {
+            let next = limit_cycles.min(self.world.next_event_cycle());
+            let at = RunEnd { cycles: self.cycles, instructions: self.instructions, reason: StopReason::Deadline };
+            if let Some(end) = self.idle.skip(&mut self.engine, &mut self.world, &registers, at, next)? {
+                return self.finish_run(end);
+            }
+        }
+        self.world.begin_run(limit_cycles);
+        let end = self.engine.run(&mut self.world, self.cycles, self.instructions)?;
+        self.finish_run(end)
+    }
+
+    fn finish_run(&mut self, end: RunEnd) -> Result<Stop, MachineError> {
+        self.cycles = end.cycles;
+        self.instructions = end.instructions;
+        for fetch in self.engine.take_first_fetches() {
+            let now = self.world.state.clock.at(fetch.cycles);
+            self.observer.fetched(fetch.address, now, fetch.instructions);
+        }
+        match end.reason {
+            StopReason::Deadline | StopReason::Unmasked => Ok(Stop::Limit),
+            StopReason::SupervisorCall => {
+                let registers = self.engine.registers();
+                let raised = entry::raise(&mut self.world.state.scs, &registers, SV_CALL);
+                Ok(self.or_lock_up(raised))
+            }
+            StopReason::Breakpoint => self.breakpoint(),
+            StopReason::UndefinedInstruction => Ok(self.fault(Fault::Undefined)),
+            StopReason::InvalidState => Ok(self.fault(Fault::InvalidState)),
+            StopReason::NoCoprocessor => Ok(self.fault(Fault::NoCoprocessor)),
+            StopReason::Unaligned => Ok(self.fault(Fault::Unaligned)),
+            StopReason::DivideByZero => Ok(self.fault(Fault::DivideByZero)),
+            StopReason::DataFault { address, .. } => Ok(self.fault(Fault::DataBus(address))),
+            StopReason::FetchFault { address } => {
+                let fault = if address >= 0xe000_0000 || (0x4000_0000..0x6000_0000).contains(&address) {
+                    Fault::InstructionAccess
+                } else {
+                    Fault::InstructionBus
+                };
+                Ok(self.fault(fault))
+            }
+            StopReason::ExceptionReturn => self.exception_return(),
+            StopReason::WaitForInterrupt => {
+                self.core = CoreState::WaitForInterrupt;
+                self.note_deep_sleep();
+                Ok(Stop::Limit)
+            }
+            StopReason::WaitForEvent => {
+                if !std::mem::take(&mut self.event) {
+                    self.core = CoreState::WaitForEvent;
+                    self.note_deep_sleep();
+                }
+                Ok(Stop::Limit)
+            }
+            StopReason::SendEvent => {
+                self.event = true;
+                Ok(Stop::Limit)
+            }
+        }
+    }
+
+    fn note_deep_sleep(&mut self) {
+        if self.world.state.scs.scr & SCR_SLEEPDEEP != 0 {
+            let (now, pc) = (self.now(), self.engine.registers().pc);
+            self.world.state.ledger.unmodelled("SCR.SLEEPDEEP (stop and standby are entered as sleep)", pc, now.time_ps);
+        }
+    }
+
+    fn or_lock_up(&mut self, outcome: Result<(), LockUp>) -> Stop {
+        match outcome {
+            Ok(()) => Stop::Limit,
+            Err(LockUp) => {
+                self.core = CoreState::LockedUp;
+                self.observer.locked_up(self.now(), self.instructions, self.engine.registers().pc);
+                Stop::LockUp
+            }
+        }
+    }
+
+    fn fault(&mut self, fault: Fault) -> Stop {
+        let registers = self.engine.registers();
+        self.observer.fault(GuestFault { now: self.now(), pc: registers.pc, fault, lr: registers.lr }, self.instructions);
+        let raised = entry::raise_fault(&mut self.world.state.scs, &registers, fault);
+        self.or_lock_up(raised)
+    }
+
+    fn breakpoint(&mut self) -> Result<Stop, MachineError> {
+        let registers = self.engine.registers();
+        if self.semihosting && self.world.memory.peek_word(registers.pc & !3).is_some() {
+            return Ok(Stop::HostCall);
+        }
+        let scs = &mut self.world.state.scs;
+        scs.hfsr |= HFSR_DEBUGEVT;
+        scs.dfsr |= 1 << 1;
+        let priority = scs.exceptions.execution_priority(masks(&registers));
+        let raised = entry::raise_hard_fault(scs, priority);
+        Ok(self.or_lock_up(raised))
+    }
+
+    fn take_exception(&mut self, registers: &mut CoreRegisters, exception: usize) -> Result<Stop, MachineError> {
+        let (exc_return, fault) = entry::push_frame(registers, &self.world.state.scs, &mut self.world.memory);
+        let mut outcome = Ok(());
+        if let Some(fault) = fault {
+            self.observer.fault(GuestFault { now: self.now(), pc: registers.pc, fault, lr: registers.lr }, self.instructions);
+            outcome = entry::raise_derived(&mut self.world.state.scs, registers, fault);
+        }
+        self.engine.set_registers(registers);
+        if outcome.is_err() {
+            return Ok(self.or_lock_up(outcome));
+        }
+        self.spend(entry::ENTRY_CYCLES);
+        self.enter_most_urgent(registers, exception, exc_return)
+    }
+
+    /// Late arrival (B1.5.11): whatever is most urgent when the frame is on the stack gets the handler.
+    fn enter_most_urgent(
+        &mut self,
+        registers: &mut CoreRegisters,
+        exception: usize,
+        exc_return: u32,
+    ) -> Result<Stop, MachineError> {
+        let scs = &mut self.world.state.scs;
+        let exception = scs.exceptions.takeable(masks(registers)).unwrap_or(exception);
+        let entered = entry::enter_handler(registers, scs, &mut self.world.memory, exception, exc_return);
+        self.engine.set_registers(registers);
+        self.event = true;
+        match entered {
+            Ok(exception) => {
+                self.observer.exception(exception, self.world.state.clock.at(self.cycles), self.instructions);
+                Ok(Stop::Limit)
+            }
+            Err(lock_up) => Ok(self.or_lock_up(Err(lock_up))),
+        }
+    }
+
+    /// Lets cycles pass in which the core is busy with itself, with the world's events at their times.
+    fn spend(&mut self, cycles: u64) {
+        let end = self.cycles + cycles;
+        loop {
+            let next = self.world.next_event_cycle();
+            if next > end {
+                break;
+            }
+            self.cycles = next.max(self.cycles);
+            self.world.fire_events(self.cycles);
+        }
+        self.cycles = end;
+    }
+
+    fn exception_return(&mut self) -> Result<Stop, MachineError> {
+        let mut registers = self.engine.registers();
+        let exc_return = registers.pc | 1;
+        if registers.ipsr() == 0 {
+            // Not a return in thread mode: an ordinary branch to memory that cannot be executed.
+            return Ok(self.fault(Fault::InstructionAccess));
+        }
+        if let Err(fault) = entry::begin_return(&mut registers, &mut self.world.state.scs, exc_return) {
+            self.engine.set_registers(&registers);
+            return self.fault_on_return(&mut registers, fault, exc_return);
+        }
+        self.event = true;
+        let scs = &mut self.world.state.scs;
+        if scs.exceptions.takeable(masks(&registers)).is_some() {
+            // Tail-chaining: the frame stays where it is.
+            registers.pc = exc_return & !1;
+            self.engine.set_registers(&registers);
+            self.spend(entry::TAIL_CHAIN_CYCLES);
+            if let Some(next) = self.world.state.scs.exceptions.takeable(masks(&registers)) {
+                return self.enter_most_urgent(&mut registers, next, exc_return);
+            }
+        }
+        let popped = entry::pop_frame(&mut registers, &mut self.world.state.scs, &mut self.world.memory, exc_return);
+        if let Err(fault) = popped {
+            self.engine.set_registers(&registers);
+            return self.fault_on_return(&mut registers, fault, exc_return);
+        }
+        self.engine.set_registers(&registers);
+        self.spend(entry::RETURN_CYCLES);
+        if registers.ipsr() == 0 && self.world.state.scs.scr & SCR_SLEEPONEXIT != 0 {
+            self.core = CoreState::WaitForInterrupt;
+            self.note_deep_sleep();
+        }
+        Ok(Stop::Limit)
+    }
+
+    /// A return that failed: the fault is taken by tail-chaining, on the frame that could not be restored.
+    fn fault_on_return(
+        &mut self,
+        registers: &mut CoreRegisters,
+        fault: Fault,
+        exc_return: u32,
+    ) -> Result<Stop, MachineError> {
+        self.observer.fault(GuestFault { now: self.now(), pc: registers.pc, fault, lr: registers.lr }, self.instructions);
+        let raised = entry::raise_fault(&mut self.world.state.scs, registers, fault);
+        if raised.is_err() {
+            return Ok(self.or_lock_up(raised));
+        }
+        self.spend(entry::TAIL_CHAIN_CYCLES);
+        match self.world.state.scs.exceptions.takeable(masks(registers)) {
+            Some(exception) => self.enter_most_urgent(registers, exception, exc_return),
+            None => Ok(self.or_lock_up(Err(LockUp))),
+        }
+    }
+
+    fn wake_up(&mut self) {
+        let exceptions = &self.world.state.scs.exceptions;
+        if self.world.state.soc.take_event() {
+            self.event = true;
+        }
+        let registers = match self.core {
+            CoreState::Running | CoreState::LockedUp => return,
+            _ => self.engine.registers(),
+        };
+        // PRIMASK does not keep the core asleep (B1.5.18).
+        let mut wake_masks = masks(&registers);
+        wake_masks.primask = false;
+        let interrupt = exceptions.takeable(wake_masks).is_some();
+        let wake = match self.core {
+            CoreState::WaitForEvent => {
+                let sev_on_pend = self.world.state.scs.scr & SCR_SEVONPEND != 0
+                    && (exceptions.isr_pending() || exceptions.any_pending());
+                std::mem::take(&mut self.event) || sev_on_pend || interrupt
+            }
+            _ => interrupt,
+        };
+        if wake {
+            self.core = CoreState::Running;
+        }
+    }
+
+    /// The core does nothing until something happens.
+    fn pass_time(&mut self, limit_cycles: u64, stalled: bool) {
+        let mut target = limit_cycles.min(self.world.next_event_cycle());
+        if stalled {
+            target = target.min(self.world.state.clock.cycle_at(self.world.state.stalled_until_ps));
+        }
+        self.cycles = target.max(self.cycles);
+    }
+}

@@ -1,0 +1,247 @@
+//! What a run looked like: stages reached, exceptions, faults, resets, serial output, AT traffic. Observers look and
+//! never touch; nothing here is part of the simulated state.
+
+use lockstep_modem::{AtLogEntry, Datagram, RegistrationStatus};
+use lockstep_peripherals::Now;
+use lockstep_peripherals::rcc::ResetCause;
+use serde::Serialize;
+
+use crate::core::exceptions::{EXCEPTION_COUNT, PEND_SV, SV_CALL};
+use crate::machine::GuestFault;
+use crate::world::World;
+
+/// A milestone of a device's start, in the order a healthy one reaches them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stage {
+    /// First instruction of the image at the start of flash.
+    Reset,
+    /// First instruction in the system modules (0x0802_0000 to 0x0807_FFFF).
+    SystemFirmware,
+    /// The vector table was moved.
+    VectorTable,
+    /// First instruction in the user module (0x0808_0000 to 0x0809_FFFF).
+    UserModule,
+    /// First SVC or PendSV: the RTOS runs.
+    Scheduler,
+    /// V_INT of the modem went high.
+    ModemPower,
+    /// First AT command.
+    AtCommand,
+    /// Registered, at home or roaming.
+    Registered,
+    /// The modem has an IP address.
+    PdpContext,
+    /// A name was resolved.
+    NameResolution,
+    /// The first DTLS ClientHello was sent.
+    ClientHello,
+}
+
+/// When a stage was reached first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct StageReached {
+    /// Which.
+    pub stage: Stage,
+    /// Virtual time in picoseconds.
+    pub time_ps: u64,
+    /// HCLK cycles.
+    pub cycles: u64,
+    /// Instructions executed.
+    pub instructions: u64,
+}
+
+/// A reset of the microcontroller.
+#[derive(Clone, Debug)]
+pub struct ResetSeen {
+    /// When.
+    pub now: Now,
+    /// Instructions executed until then.
+    pub instructions: u64,
+    /// Why.
+    pub cause: ResetCause,
+}
+
+/// Something to show, in the order it happened. Drained by whoever shows it.
+#[derive(Clone, Debug)]
+pub enum Seen {
+    /// A stage was reached.
+    Stage(StageReached),
+    /// AT traffic.
+    At(AtLogEntry),
+    /// A byte on a USART that no part is wired to.
+    Serial {
+        /// USART number.
+        usart: u8,
+        /// The byte.
+        byte: u8,
+        /// When its stop bit ended.
+        now: Now,
+    },
+    /// A datagram that no peer answered.
+    Datagram(Datagram),
+    /// A guest fault.
+    Fault(GuestFault),
+    /// A reset.
+    Reset(ResetSeen),
+    /// The core locked up at this PC.
+    LockUp {
+        /// When.
+        now: Now,
+        /// Where.
+        pc: u32,
+    },
+}
+
+/// Collects what is seen.
+#[derive(Debug)]
+pub struct Observer {
+    stages: Vec<StageReached>,
+    faults: Vec<GuestFault>,
+    resets: Vec<ResetSeen>,
+    lock_up: Option<(Now, u32)>,
+    exception_counts: [u64; EXCEPTION_COUNT],
+    seen: Vec<Seen>,
+    registered: bool,
+}
+
+impl Default for Observer {
+    fn default() -> Self {
+        Self {
+            stages: Vec::new(),
+            faults: Vec::new(),
+            resets: Vec::new(),
+            lock_up: None,
+            exception_counts: [0; EXCEPTION_COUNT],
+            seen: Vec::new(),
+            registered: false,
+        }
+    }
+}
+
+impl Observer {
+    /// Stages in the order they were reached.
+    pub fn stages(&self) -> &[StageReached] {
+        &self.stages
+    }
+
+    /// When a stage was reached.
+    pub fn stage(&self, stage: Stage) -> Option<&StageReached> {
+        self.stages.iter().find(|s| s.stage == stage)
+    }
+
+    /// Guest faults, oldest first.
+    pub fn faults(&self) -> &[GuestFault] {
+        &self.faults
+    }
+
+    /// Resets, oldest first.
+    pub fn resets(&self) -> &[ResetSeen] {
+        &self.resets
+    }
+
+    /// Where the core locked up, if it did.
+    pub fn lock_up(&self) -> Option<(Now, u32)> {
+        self.lock_up
+    }
+
+    /// How often each exception was entered, by number.
+    pub fn exception_counts(&self) -> &[u64] {
+        &self.exception_counts
+    }
+
+    /// Takes what was seen since the last call.
+    pub fn take_seen(&mut self) -> Vec<Seen> {
+        std::mem::take(&mut self.seen)
+    }
+
+    fn reach(&mut self, stage: Stage, now: Now, instructions: u64) {
+        if self.stage(stage).is_none() {
+            let reached = StageReached { stage, time_ps: now.time_ps, cycles: now.cycles, instructions };
+            self.stages.push(reached);
+            self.seen.push(Seen::Stage(reached));
+        }
+    }
+
+    pub(crate) fn fetched(&mut self, address: u32, now: Now, instructions: u64) {
+        let stage = match address {
+            0x0800_0000..0x0802_0000 | 0..0x0002_0000 => Stage::Reset,
+            0x0802_0000..0x0808_0000 => Stage::SystemFirmware,
+            0x0808_0000..0x080a_0000 => Stage::UserModule,
+            _ => return,
+        };
+        self.reach(stage, now, instructions);
+    }
+
+    pub(crate) fn exception(&mut self, exception: usize, now: Now, instructions: u64) {
+        if let Some(count) = self.exception_counts.get_mut(exception) {
+            *count += 1;
+        }
+        if matches!(exception, SV_CALL | PEND_SV) {
+            self.reach(Stage::Scheduler, now, instructions);
+        }
+    }
+
+    pub(crate) fn fault(&mut self, fault: GuestFault, _instructions: u64) {
+        self.faults.push(fault);
+        self.seen.push(Seen::Fault(fault));
+    }
+
+    pub(crate) fn reset(&mut self, now: Now, instructions: u64, cause: ResetCause) {
+        let reset = ResetSeen { now, instructions, cause };
+        self.resets.push(reset.clone());
+        self.seen.push(Seen::Reset(reset));
+    }
+
+    pub(crate) fn locked_up(&mut self, now: Now, _instructions: u64, pc: u32) {
+        self.lock_up = Some((now, pc));
+        self.seen.push(Seen::LockUp { now, pc });
+    }
+
+    pub(crate) fn look(&mut self, world: &mut World, cycles: u64, instructions: u64) {
+        let now = world.state.clock.at(cycles);
+        if world.state.scs.vtor != 0 {
+            self.reach(Stage::VectorTable, now, instructions);
+        }
+        let modem = &world.state.electron.modem;
+        if modem.v_int() {
+            self.reach(Stage::ModemPower, now, instructions);
+        }
+        let Some(events) = world.state.electron.take_events() else { return };
+        if !self.registered {
+            let (circuit, packet) = world.state.electron.modem.registration();
+            let is_in = |s| matches!(s, RegistrationStatus::Home | RegistrationStatus::Roaming);
+            if is_in(circuit) && is_in(packet) {
+                self.registered = true;
+                self.reach(Stage::Registered, now, instructions);
+            }
+        }
+        for entry in events.at {
+            self.at_line(&entry, now, instructions);
+            self.seen.push(Seen::At(entry));
+        }
+        for (usart, byte, now) in events.serial {
+            self.seen.push(Seen::Serial { usart, byte, now });
+        }
+        for datagram in events.datagrams {
+            if datagram.is_client_hello() {
+                self.reach(Stage::ClientHello, now, instructions);
+            }
+            self.seen.push(Seen::Datagram(datagram));
+        }
+    }
+
+    fn at_line(&mut self, entry: &AtLogEntry, now: Now, instructions: u64) {
+        let has = |needle: &[u8]| entry.bytes.windows(needle.len()).any(|w| w == needle);
+        if has(b"AT") {
+            self.reach(Stage::AtCommand, now, instructions);
+        }
+        if has(b"+UPSND: 0,0,\"") {
+            self.reach(Stage::PdpContext, now, instructions);
+        }
+        // An answer of a name server: from port 53, or the modem's own resolver.
+        if has(b"\",53,") && has(b"+USORF: ") || has(b"+UDNSRN: \"") {
+            self.reach(Stage::NameResolution, now, instructions);
+        }
+    }
+}

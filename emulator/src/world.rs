@@ -1,0 +1,375 @@
+//! Everything but the processor's instructions: the bus they run against.
+
+use lockstep_engine::{Access, AccessFault, Bus, HostMemory};
+use lockstep_modem::Output;
+use lockstep_peripherals::rcc::ResetCause;
+use lockstep_peripherals::soc::{Soc, SocEnv, bitband_target};
+use lockstep_peripherals::{Board, Ledger, Memory, Now, UartFrame};
+use lockstep_traces::Decisions;
+use serde::{Deserialize, Serialize};
+
+use crate::clock::Clock;
+use crate::core::entry::CoreMemory;
+use crate::core::exceptions::SYS_TICK;
+use crate::core::scs::Scs;
+use crate::electron::{Electron, MODEM_USART, RI_UC};
+
+/// Flash, where it really is.
+pub const FLASH_BASE: u32 = 0x0800_0000;
+/// Flash size in bytes.
+pub const FLASH_SIZE: u32 = 1 << 20;
+/// SRAM.
+pub const SRAM_BASE: u32 = 0x2000_0000;
+/// SRAM size in bytes (112 KB SRAM1 and 16 KB SRAM2).
+pub const SRAM_SIZE: u32 = 128 << 10;
+const SRAM_END: u32 = SRAM_BASE + SRAM_SIZE;
+
+/// SRAM and flash, shared with the engine.
+#[derive(Debug)]
+pub struct GuestMemory {
+    /// SRAM at 0x2000_0000.
+    pub sram: HostMemory,
+    /// The flash array at 0x0800_0000, aliased at 0.
+    pub flash: HostMemory,
+    /// Flash ranges (offset, length) changed since the engine was told.
+    changed_flash: Vec<(u32, u32)>,
+    /// SRAM ranges changed by DMA since the engine was told.
+    changed_sram: Vec<(u32, u32)>,
+    /// Counts changes of flash, so that its hash can be kept.
+    pub flash_generation: u64,
+}
+
+impl GuestMemory {
+    /// Blank SRAM and erased flash.
+    pub fn new() -> Self {
+        let memory = Self {
+            sram: HostMemory::new(SRAM_SIZE as usize),
+            flash: HostMemory::new(FLASH_SIZE as usize),
+            changed_flash: Vec::new(),
+            changed_sram: Vec::new(),
+            flash_generation: 0,
+        };
+        let erased = memory.flash.write(0, &vec![0xff; FLASH_SIZE as usize]);
+        debug_assert!(erased);
+        memory
+    }
+
+    fn locate(&self, address: u32) -> Option<(&HostMemory, usize)> {
+        match address {
+            0..FLASH_SIZE => Some((&self.flash, address as usize)),
+            FLASH_BASE..0x0810_0000 => Some((&self.flash, (address - FLASH_BASE) as usize)),
+            SRAM_BASE..0x2002_0000 => Some((&self.sram, (address - SRAM_BASE) as usize)),
+            _ => None,
+        }
+    }
+
+    /// Bytes of SRAM or flash, for observers; `false` outside.
+    #[must_use]
+    pub fn peek(&self, address: u32, into: &mut [u8]) -> bool {
+        self.locate(address).is_some_and(|(memory, offset)| memory.read(offset, into))
+    }
+
+    /// A word of SRAM or flash, for observers.
+    pub fn peek_word(&self, address: u32) -> Option<u32> {
+        let (memory, offset) = self.locate(address)?;
+        memory.read_value(offset, 4)
+    }
+}
+
+impl Default for GuestMemory {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Memory for GuestMemory {
+    fn read(&mut self, address: u32, size: u32) -> Option<u32> {
+        let (memory, offset) = self.locate(address)?;
+        memory.read_value(offset, size as usize)
+    }
+
+    fn write(&mut self, address: u32, size: u32, value: u32) -> bool {
+        if !(SRAM_BASE..SRAM_BASE + SRAM_SIZE).contains(&address) {
+            return false;
+        }
+        let offset = (address - SRAM_BASE) as usize;
+        self.changed_sram.push((offset as u32, size));
+        value.to_le_bytes().get(..size as usize).is_some_and(|bytes| self.sram.write(offset, bytes))
+    }
+
+    fn flash_program(&mut self, offset: u32, bytes: &[u8]) {
+        let mut old = vec![0; bytes.len()];
+        if self.flash.read(offset as usize, &mut old) {
+            for (old, new) in old.iter_mut().zip(bytes) {
+                *old &= new;
+            }
+            if self.flash.write(offset as usize, &old) {
+                self.changed_flash.push((offset, bytes.len() as u32));
+                self.flash_generation += 1;
+            }
+        }
+    }
+
+    fn flash_erase(&mut self, offset: u32, length: u32) {
+        if self.flash.write(offset as usize, &vec![0xff; length as usize]) {
+            self.changed_flash.push((offset, length));
+            self.flash_generation += 1;
+        }
+    }
+}
+
+impl CoreMemory for GuestMemory {
+    fn load(&mut self, address: u32) -> Option<u32> {
+        Memory::read(self, address, 4)
+    }
+    fn store(&mut self, address: u32, value: u32) -> bool {
+        Memory::write(self, address, 4, value)
+    }
+}
+
+/// The part of the world that a snapshot stores.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct WorldState {
+    /// Cycles to time.
+    pub clock: Clock,
+    /// Private peripheral bus.
+    pub scs: Scs,
+    /// On-chip peripherals.
+    pub soc: Soc,
+    /// The board.
+    pub electron: Electron,
+    /// Choices.
+    pub decisions: Decisions,
+    /// What was touched and is not modelled.
+    pub ledger: Ledger,
+    /// The core waits for flash until this instant.
+    pub stalled_until_ps: u64,
+}
+
+/// The world during a run.
+#[derive(Debug)]
+pub struct World {
+    /// What a snapshot stores.
+    pub state: WorldState,
+    /// SRAM and flash.
+    pub memory: GuestMemory,
+    /// The run must not go beyond this cycle.
+    pub limit_cycles: u64,
+    deadline_cycles: u64,
+    /// AIRCR asked for a reset.
+    pub reset_requested: bool,
+    /// CCR trap bits or flash wait states changed.
+    pub engine_settings_changed: bool,
+    /// Device accesses since the machine was made; idle recognition compares it.
+    pub accesses: u64,
+}
+
+impl World {
+    /// Around a state.
+    pub fn new(state: WorldState, memory: GuestMemory) -> Self {
+        Self {
+            state,
+            memory,
+            limit_cycles: 0,
+            deadline_cycles: 0,
+            reset_requested: false,
+            engine_settings_changed: false,
+            accesses: 0,
+        }
+    }
+
+    fn split(&mut self, now: Now, pc: u32) -> (&mut Soc, SocEnv<'_>) {
+        let state = &mut self.state;
+        let env = SocEnv {
+            now,
+            pc,
+            memory: &mut self.memory,
+            board: &mut state.electron,
+            decisions: &mut state.decisions,
+            ledger: &mut state.ledger,
+        };
+        (&mut state.soc, env)
+    }
+
+    /// Calls a function of the chip with the rest of the world at hand.
+    pub fn with_soc<R>(&mut self, now: Now, pc: u32, f: impl FnOnce(&mut Soc, &mut SocEnv<'_>) -> R) -> R {
+        let (soc, mut env) = self.split(now, pc);
+        f(soc, &mut env)
+    }
+
+    /// The cycle of the next event of the world.
+    pub fn next_event_cycle(&self) -> u64 {
+        let wake = self.state.soc.next_wake();
+        let time_ps = wake.time_ps.min(self.state.electron.next_wake_ps());
+        wake.cycle.min(self.state.clock.cycle_at(time_ps)).min(self.state.scs.systick.next_cycle())
+    }
+
+    /// Makes everything happen that is due at `cycles`, to a fixed point.
+    pub fn fire_events(&mut self, cycles: u64) {
+        let now = self.state.clock.at(cycles);
+        // A part that is due again at the same instant for ever would be a bug in it; the bound keeps the bug visible.
+        for round in 0.. {
+            let soc_due = self.state.soc.next_wake().is_due(now);
+            let board_due = self.state.electron.next_wake_ps() <= now.time_ps;
+            if !soc_due && !board_due {
+                break;
+            }
+            assert!(round < 100_000, "a device asks to be woken at {} ps again and again", now.time_ps);
+            if soc_due {
+                self.with_soc(now, 0, |soc, env| soc.advance(env));
+            }
+            if board_due {
+                let outputs = self.state.electron.advance(now, &mut self.state.decisions);
+                for output in outputs {
+                    self.modem_output(output, now);
+                }
+            }
+        }
+        if self.state.scs.systick.next_cycle() <= cycles && self.state.scs.systick.advance(cycles) {
+            self.state.scs.exceptions.set_pending(SYS_TICK);
+        }
+        self.follow_soc(now);
+    }
+
+    fn modem_output(&mut self, output: Output, now: Now) {
+        self.with_soc(now, 0, |soc, env| match output {
+            Output::Byte { data, bit_ps, .. } => soc.uart_receive(MODEM_USART, UartFrame::byte(data, bit_ps), env),
+            Output::Cts { asserted, .. } => soc.uart_cts(MODEM_USART, asserted, env),
+            Output::VInt { high, .. } => soc.drive_pin(RI_UC, Some(high), env),
+            Output::Ri { .. } => {} // not wired on the Electron
+        });
+    }
+
+    /// Takes over what the chip changed: interrupt lines, clocks.
+    pub fn follow_soc(&mut self, now: Now) {
+        self.state.scs.exceptions.set_lines(self.state.soc.irq_levels());
+        let hclk_hz = self.state.soc.clocks().hclk_hz;
+        if hclk_hz != self.state.clock.hclk_hz() {
+            self.state.clock.set_hclk_hz(now, hclk_hz);
+        }
+    }
+
+    fn after_access(&mut self, now: Now) {
+        self.follow_soc(now);
+        let urgent = self.state.scs.exceptions.take_changed()
+            || self.reset_requested
+            || self.engine_settings_changed
+            || self.state.soc.reset_pending()
+            || self.state.stalled_until_ps > now.time_ps
+            || !self.memory.changed_flash.is_empty()
+            || !self.memory.changed_sram.is_empty();
+        self.deadline_cycles = if urgent { 0 } else { self.limit_cycles.min(self.next_event_cycle()) };
+    }
+
+    /// Flash ranges changed since the last call, as (address, length).
+    pub fn take_changed_code(&mut self) -> Vec<(u32, u32)> {
+        let flash = self.memory.changed_flash.drain(..).flat_map(|(o, l)| [(o, l), (FLASH_BASE + o, l)]);
+        let mut changed: Vec<_> = flash.collect();
+        changed.extend(self.memory.changed_sram.drain(..).map(|(o, l)| (SRAM_BASE + o, l)));
+        changed
+    }
+
+    /// Sets the end of the next run.
+    pub fn begin_run(&mut self, limit_cycles: u64) {
+        self.limit_cycles = limit_cycles;
+        self.deadline_cycles = limit_cycles.min(self.next_event_cycle());
+        self.state.scs.exceptions.take_changed();
+    }
+
+    fn private_bus(&mut self, access: &Access, write: Option<u32>) -> u32 {
+        let offset = (access.address & !3) - 0xe000_0000;
+        let shift = 8 * (access.address & 3);
+        let time_ps = self.state.clock.at(access.cycles).time_ps;
+        let state = &mut self.state;
+        let Some(value) = write else {
+            let word = state.scs.read(offset, access.cycles, access.pc, time_ps, &mut state.ledger);
+            return word >> shift;
+        };
+        let lanes = (u32::MAX >> (32 - 8 * access.size)) << shift;
+        let effect =
+            state.scs.write(offset, value << shift, lanes, access.cycles, access.pc, time_ps, &mut state.ledger);
+        self.reset_requested |= effect.reset;
+        self.engine_settings_changed |= effect.traps_changed;
+        0
+    }
+
+    /// The core fetches from flash and therefore waits for the end of an operation on it (PM0059 2.3).
+    fn stall_while_flash_is_busy(&mut self, pc: u32, now: Now) {
+        let busy_until_ps = self.state.soc.flash_busy_until_ps();
+        let from_flash = pc < FLASH_SIZE || (FLASH_BASE..FLASH_BASE + FLASH_SIZE).contains(&pc);
+        if busy_until_ps > now.time_ps && from_flash {
+            self.state.stalled_until_ps = busy_until_ps;
+        }
+    }
+}
+
+const PRIVATE_BUS: std::ops::RangeInclusive<u32> = 0xe000_0000..=0xe00f_ffff;
+/// DBGMCU sits on the private bus but belongs to ST.
+const DBGMCU: std::ops::RangeInclusive<u32> = 0xe004_2000..=0xe004_2fff;
+
+impl Bus for World {
+    fn read(&mut self, access: &Access) -> Result<u32, AccessFault> {
+        self.accesses += 1;
+        if PRIVATE_BUS.contains(&access.address) && !DBGMCU.contains(&access.address) {
+            let value = self.private_bus(access, None);
+            self.after_access(self.state.clock.at(access.cycles));
+            return Ok(value);
+        }
+        let now = self.state.clock.at(access.cycles);
+        let (soc, mut env) = self.split(now, access.pc);
+        let value = match bitband_target(access.address) {
+            // The bus reads the byte and gives the bit.
+            Some((byte, bit)) => {
+                let target = if byte < SRAM_END { env.memory.read(byte, 1) } else { soc.read(byte, 1, &mut env).ok() };
+                target.ok_or(AccessFault)? >> bit & 1
+            }
+            None => soc.read(access.address, access.size, &mut env).map_err(|_| AccessFault)?,
+        };
+        self.after_access(now);
+        Ok(value)
+    }
+
+    fn write(&mut self, access: &Access, value: u32) -> Result<(), AccessFault> {
+        self.accesses += 1;
+        let now = self.state.clock.at(access.cycles);
+        if PRIVATE_BUS.contains(&access.address) && !DBGMCU.contains(&access.address) {
+            self.private_bus(access, Some(value));
+        } else {
+            let (soc, mut env) = self.split(now, access.pc);
+            match bitband_target(access.address) {
+                // The bus reads the byte, changes the bit and writes the byte.
+                Some((byte, bit)) if byte < SRAM_END => {
+                    let old = env.memory.read(byte, 1).ok_or(AccessFault)?;
+                    if !env.memory.write(byte, 1, old & !(1 << bit) | (value & 1) << bit) {
+                        return Err(AccessFault);
+                    }
+                }
+                Some((byte, bit)) => {
+                    let old = soc.read(byte, 1, &mut env).map_err(|_| AccessFault)?;
+                    soc.write(byte, 1, old & !(1 << bit) | (value & 1) << bit, &mut env).map_err(|_| AccessFault)?;
+                }
+                None => soc.write(access.address, access.size, value, &mut env).map_err(|_| AccessFault)?,
+            }
+            self.stall_while_flash_is_busy(access.pc, now);
+        }
+        self.after_access(now);
+        Ok(())
+    }
+
+    fn deadline_cycles(&self) -> u64 {
+        self.deadline_cycles
+    }
+}
+
+impl World {
+    /// Puts chip and private bus into the state after a system reset.
+    pub fn system_reset(&mut self, cause: ResetCause, cycles: u64) {
+        let now = self.state.clock.at(cycles);
+        self.with_soc(now, 0, |soc, env| soc.system_reset(cause, env));
+        self.state.scs = Scs::new();
+        self.state.stalled_until_ps = 0;
+        self.reset_requested = false;
+        self.engine_settings_changed = true;
+        self.follow_soc(now);
+    }
+}
