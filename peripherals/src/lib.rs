@@ -29,6 +29,7 @@ pub mod rng;
 pub mod syscfg;
 #[cfg(test)]
 pub mod testing;
+pub mod tim;
 pub mod time;
 pub mod usart;
 pub mod wwdg;
