@@ -80,7 +80,7 @@ pub struct Snapshot {
 pub struct MachineParts {
     /// Content of flash from 0x0800_0000, at most 1 MB; the rest is erased.
     pub flash: Vec<u8>,
-    /// The chip after power-on.
+    /// The chip; the machine powers it on.
     pub soc: Soc,
     /// The board.
     pub electron: Electron,
@@ -148,7 +148,10 @@ impl Machine {
             ledger: Ledger::default(),
             stalled_until_ps: 0,
         };
-        let mut machine = Self::around(World::new(state, memory), parts.semihosting)?;
+        let mut world = World::new(state, memory);
+        world.with_soc(Now::default(), 0, |soc, env| soc.power_on_reset(false, env));
+        world.follow_soc(Now::default());
+        let mut machine = Self::around(world, parts.semihosting)?;
         machine.reset_core();
         Ok(machine)
     }

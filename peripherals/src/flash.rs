@@ -84,6 +84,11 @@ impl FlashController {
         self.busy_until_ps
     }
 
+    /// Whether the accelerator's instruction cache is on (ACR.ICEN).
+    pub fn instruction_cache_enabled(&self) -> bool {
+        self.regs[ACR] & 1 << 9 != 0
+    }
+
     /// Wait states of a read of the array (ACR.LATENCY).
     pub fn latency(&self) -> u32 {
         self.regs[ACR] & 7

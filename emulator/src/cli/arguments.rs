@@ -1,0 +1,172 @@
+//! What the command line can say.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use super::duration::parse_duration_ps;
+use super::options::{FileAt, KeyValue, parse_file_at, parse_key_value};
+use super::press::{Press, parse_press};
+
+/// Runs unmodified Particle Electron firmware deterministically in virtual time.
+#[derive(Debug, Parser)]
+#[command(name = "lockstep", version, arg_required_else_help = true, propagate_version = true)]
+pub struct Cli {
+    /// Log more to stderr: -v information, -vv debugging, -vvv everything. RUST_LOG has precedence.
+    #[arg(short, long, action = clap::ArgAction::Count, global = true)]
+    pub verbose: u8,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run firmware.
+    Run(Box<RunArguments>),
+    /// Say what files are: format, vectors, modules, checks, symbols.
+    Inspect(InspectArguments),
+    /// Get and list the vendor's firmware images.
+    #[command(subcommand, arg_required_else_help = true)]
+    Images(ImagesCommand),
+    /// Make and show device configuration tables.
+    #[command(subcommand, arg_required_else_help = true)]
+    Dct(DctCommand),
+    /// List the settings that `run --set` takes.
+    Settings(SettingsArguments),
+}
+
+/// How fast virtual time passes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Pace {
+    /// As fast as the host can.
+    #[default]
+    Free,
+    /// Not faster than real time.
+    Real,
+}
+
+const RUN_EXIT_CODES: &str = "Exit codes: 0 done, 1 an expectation failed (--strict, --until, the guest's exit status), \
+2 bad usage or input, 3 guest fault, 4 hang (lock-up), 5 divergence.";
+
+#[derive(Debug, Args)]
+#[command(after_help = RUN_EXIT_CODES)]
+pub struct RunArguments {
+    /// Images to put into flash: ELF, Particle module, Intel HEX, or raw bytes as FILE@0xADDRESS.
+    #[arg(value_name = "FILE[@ADDRESS]", value_parser = parse_file_at)]
+    pub files: Vec<FileAt>,
+    /// The vendor's firmware of this version (`lockstep images list`).
+    #[arg(long, value_name = "VERSION")]
+    pub firmware: Option<String>,
+    /// User module to run instead of the vendor's default application.
+    #[arg(long, value_name = "FILE")]
+    pub app: Option<PathBuf>,
+    /// Setting inside our own application image given by --app: system_thread, system_mode, period_ms, baud, busy_us.
+    #[arg(long, value_name = "KEY=VALUE", value_parser = parse_key_value, requires = "app")]
+    pub app_set: Vec<KeyValue>,
+    /// Device configuration table: a sector, both sectors, or a description in TOML.
+    #[arg(long, value_name = "FILE")]
+    pub dct: Option<PathBuf>,
+    /// Virtual time to run: a number and us, ms, s, m or h.
+    #[arg(long = "for", value_name = "TIME", value_parser = parse_duration_ps, default_value = "30s")]
+    pub for_ps: u64,
+    /// Seed of every choice that the outside world makes.
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// A setting of modem, cell, SIM, link, chip or board (`lockstep settings`).
+    #[arg(long, value_name = "KEY=VALUE", value_parser = parse_key_value)]
+    pub set: Vec<KeyValue>,
+    /// Stop, and exit with 1, at the first access or command that is not modelled.
+    #[arg(long)]
+    pub strict: bool,
+    /// Print one JSON object a line; the last one is the summary.
+    #[arg(long)]
+    pub json: bool,
+    /// Print plain lines even on a terminal.
+    #[arg(long, conflicts_with = "json")]
+    pub plain: bool,
+    /// How fast virtual time passes.
+    #[arg(long, value_enum, default_value_t)]
+    pub pace: Pace,
+    /// Stop when this stage is reached, exit with 1 if it is not: reset, system_firmware, vector_table, user_module,
+    /// scheduler, modem_power, at_command, registered, pdp_context, name_resolution, client_hello.
+    #[arg(long, value_name = "STAGE", value_parser = super::options::parse_stage)]
+    pub until: Option<lockstep::Stage>,
+    /// Press a button at a virtual time: mode@TIME:DURATION, or reset@TIME. May be given several times.
+    #[arg(long, value_name = "BUTTON@TIME[:DURATION]", value_parser = parse_press)]
+    pub press: Vec<Press>,
+    /// Serve semihosting calls (BKPT 0xAB) of bare-metal test programs: output and exit.
+    #[arg(long)]
+    pub semihosting: bool,
+    /// Print the hash of the whole state each time this many more instructions have been executed.
+    #[arg(long, value_name = "INSTRUCTIONS", value_parser = clap::value_parser!(u64).range(1..))]
+    pub hash_every: Option<u64>,
+    /// Compare the hashes with those that an earlier run printed (its output, plain or JSON); exit with 5 where they
+    /// differ.
+    #[arg(long, value_name = "FILE", requires = "hash_every")]
+    pub compare_hashes: Option<PathBuf>,
+    /// Write the machine's whole state at the end of the run.
+    #[arg(long, value_name = "FILE")]
+    pub snapshot_out: Option<PathBuf>,
+    /// Go on from a state that --snapshot-out wrote; --for then counts from there.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["files", "firmware", "app", "dct", "seed", "set"])]
+    pub snapshot_in: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct InspectArguments {
+    /// Files; raw bytes as FILE@0xADDRESS.
+    #[arg(required = true, value_name = "FILE[@ADDRESS]", value_parser = parse_file_at)]
+    pub files: Vec<FileAt>,
+    /// Print one JSON object a line.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum ImagesCommand {
+    /// Get the vendor's images from the npm registry and check them; of all versions when none is named.
+    Fetch {
+        /// Firmware versions.
+        versions: Vec<String>,
+        /// Take them from a tarball that `npm pack particle-cli@VERSION` made elsewhere.
+        #[arg(long, value_name = "FILE", requires = "package")]
+        tarball: Option<PathBuf>,
+        /// The package version of that tarball.
+        #[arg(long, value_name = "VERSION", requires = "tarball", conflicts_with = "versions")]
+        package: Option<String>,
+    },
+    /// List the firmware versions of the catalogue and which of them are here.
+    List {
+        /// Print one JSON object a line.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum DctCommand {
+    /// Build a sector from a description in TOML.
+    Build {
+        /// The description.
+        spec: PathBuf,
+        /// File to write, 16,384 bytes.
+        #[arg(short, long)]
+        output: PathBuf,
+    },
+    /// Show what a table holds.
+    Show {
+        /// One sector, or both.
+        file: PathBuf,
+        /// Print a JSON object.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Debug, Args)]
+pub struct SettingsArguments {
+    /// Print one JSON object a line.
+    #[arg(long)]
+    pub json: bool,
+}

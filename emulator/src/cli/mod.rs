@@ -1,0 +1,96 @@
+//! The command line: arguments, exit codes, errors.
+
+mod arguments;
+mod dct;
+mod duration;
+mod error;
+mod exception_names;
+mod hashes;
+mod images;
+mod led;
+mod load;
+mod logging;
+mod options;
+mod output;
+mod parts;
+mod press;
+mod run;
+mod semihosting;
+mod settings;
+mod show;
+mod snapshot_file;
+mod summary;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+pub use arguments::RunArguments;
+use arguments::{Cli, Command};
+pub use error::CliError;
+
+/// How a command ended; the value is the exit code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Outcome {
+    /// All was as it should be.
+    Done = 0,
+    /// An expectation (`--strict`, `--until`, the guest's own exit status) was not met.
+    ExpectationFailed = 1,
+    /// Bad usage or bad input.
+    BadInput = 2,
+    /// The guest took a fault.
+    GuestFault = 3,
+    /// The guest hangs: its core locked up.
+    Hang = 4,
+    /// The run is not the one it was compared with.
+    Divergence = 5,
+}
+
+/// Runs the command that the arguments name.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error),
+    };
+    logging::start(cli.verbose);
+    let outcome = match &cli.command {
+        Command::Run(arguments) => run::run(arguments),
+        Command::Inspect(arguments) => images::inspect(arguments),
+        Command::Images(command) => images::images(command),
+        Command::Dct(command) => dct::dct(command),
+        Command::Settings(arguments) => settings::list(arguments),
+    };
+    let outcome = outcome.unwrap_or_else(|error| {
+        complain(&error.to_string());
+        Outcome::BadInput
+    });
+    ExitCode::from(outcome as u8)
+}
+
+/// Says in one line what is wrong.
+fn complain(text: &str) {
+    let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    // Nobody is left to be told when stderr is closed.
+    let _ = std::io::Write::write_fmt(&mut std::io::stderr(), format_args!("lockstep: {}\n", lines.join(" / ")));
+}
+
+/// Help and version as clap prints them; an error as one line, with clap's tip if it has one.
+fn usage(error: &clap::Error) -> ExitCode {
+    if !error.use_stderr() {
+        let _ = error.print();
+        return ExitCode::SUCCESS;
+    }
+    let text = error.render().to_string();
+    // A bare `lockstep` or `lockstep images` gets the help text whole.
+    if error.kind() == clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        let _ = error.print();
+        return ExitCode::from(Outcome::BadInput as u8);
+    }
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    let told: Vec<&str> = lines
+        .take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more information"))
+        .map(|line| line.strip_prefix("error: ").unwrap_or(line))
+        .collect();
+    complain(&format!("{} (see --help)", told.join(" ")));
+    ExitCode::from(Outcome::BadInput as u8)
+}
