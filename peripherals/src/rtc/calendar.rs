@@ -20,7 +20,7 @@ fn next(bcd: u32) -> u32 {
 
 fn days_in_month(month: u32, year: u32) -> u32 {
     match month {
-        0x02 if ((year >> 4) * 10 + (year & 0xf)) % 4 == 0 => 0x29,
+        0x02 if ((year >> 4) * 10 + (year & 0xf)).is_multiple_of(4) => 0x29,
         0x02 => 0x28,
         0x04 | 0x06 | 0x09 | 0x11 => 0x30,
         _ => 0x31,
@@ -131,7 +131,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn bcd(value: u32) -> u32 {
-        value / 10 << 4 | value % 10
+        ((value / 10) << 4) | (value % 10)
     }
 
     /// Days from 1 January 2000 by counting, as a reference independent of the carries above.

@@ -68,10 +68,10 @@ impl Rig {
 #[test]
 fn the_calendar_counts_seconds_of_the_crystal() {
     let mut rig = Rig::new();
-    rig.set(0x23_59_58, 0x24_5c_28);
+    rig.set(0x23_59_58, 0x24_62_28);
     rig.pass_ms(2100);
     assert_eq!(rig.r(0x00), 0);
-    assert_eq!(rig.r(0x04), 0x24_7c_29 & 0xff_ff_ff | 0, "29 February 2024");
+    assert_eq!(rig.r(0x04), 0x24_82_29, "29 February 2024");
     assert_eq!(rig.r(0x0c) & INITS, INITS);
 }
 

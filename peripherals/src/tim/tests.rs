@@ -392,9 +392,9 @@ impl Program {
 
     fn reference(&self, level: [bool; 4]) -> Reference {
         let mut compare = self.compare;
-        for channel in 0..4 {
+        for (channel, compare) in compare.iter_mut().enumerate() {
             if !self.preloads(channel) {
-                compare[channel] = self.second.2[channel];
+                *compare = self.second.2[channel];
             }
         }
         Reference {
