@@ -4,11 +4,17 @@
 //! level shifters PB15, V_INT on PB12; charger and fuel gauge on I2C3; RGB LED on TIM2 channels 2 to 4 (PA1 to PA3);
 //! MODE button on PC7; user LED D7 on PA13; LOW_BAT on PC13.
 
-use lockstep_modem::{AtLogEntry, Datagram, Modem, Output};
+use std::net::Ipv4Addr;
+
+use lockstep_modem::network::{DnsServer, LinkConfig, Peer, PeerAt};
+use lockstep_modem::{AtLogEntry, Datagram, Modem, ModemConfig, Network, Output};
 use lockstep_peripherals::board::{Bq24195, I2cTarget, Max17043};
+use lockstep_peripherals::soc::{Soc, SocSettings};
 use lockstep_peripherals::{Board, Now, Pin, Port, UartFrame};
 use lockstep_traces::Decisions;
 use serde::{Deserialize, Serialize};
+
+use crate::machine::{Machine, MachineError, MachineParts};
 
 /// USART that the modem is on.
 pub const MODEM_USART: u8 = 3;
@@ -154,4 +160,40 @@ impl Board for Electron {
         }
         self.events.pins.push((pin, level, now));
     }
+}
+
+/// What can be chosen about a whole device.
+#[derive(Clone, Debug, Default)]
+pub struct DeviceSettings {
+    /// The chip: oscillators, unique id.
+    pub soc: SocSettings,
+    /// The modem.
+    pub modem: ModemConfig,
+    /// The link between modem and peers.
+    pub link: LinkConfig,
+    /// Seed of every choice of the outside world.
+    pub seed: u64,
+    /// Serve semihosting calls (bare-metal test programs).
+    pub semihosting: bool,
+}
+
+/// An Electron with this flash content, at power-on. Behind the modem: a name server at the addresses that the
+/// network tells the modem, and at 8.8.8.8, which firmware falls back to.
+pub fn electron(flash: Vec<u8>, settings: &DeviceSettings) -> Result<Machine, MachineError> {
+    let mut network = Network::new(settings.link.clone(), Vec::new());
+    let told = [settings.modem.pdp.dns_primary, settings.modem.pdp.dns_secondary];
+    let mut servers: Vec<Ipv4Addr> = told.into_iter().flatten().collect();
+    servers.push(Ipv4Addr::new(8, 8, 8, 8));
+    servers.sort();
+    servers.dedup();
+    for address in servers {
+        network.add_peer(PeerAt { address, port: Some(53), peer: Peer::Dns(DnsServer::default()) });
+    }
+    Machine::new(MachineParts {
+        flash,
+        soc: Soc::new(settings.soc.clone()),
+        electron: Electron::new(Modem::new(settings.modem.clone(), network)),
+        seed: settings.seed,
+        semihosting: settings.semihosting,
+    })
 }

@@ -1,7 +1,7 @@
 //! What a run looked like: stages reached, exceptions, faults, resets, serial output, AT traffic. Observers look and
 //! never touch; nothing here is part of the simulated state.
 
-use lockstep_modem::{AtLogEntry, Datagram, RegistrationStatus};
+use lockstep_modem::{AtLogEntry, Datagram, Direction, RegistrationStatus};
 use lockstep_peripherals::Now;
 use lockstep_peripherals::rcc::ResetCause;
 use serde::Serialize;
@@ -233,7 +233,7 @@ impl Observer {
 
     fn at_line(&mut self, entry: &AtLogEntry, now: Now, instructions: u64) {
         let has = |needle: &[u8]| entry.bytes.windows(needle.len()).any(|w| w == needle);
-        if has(b"AT") {
+        if entry.direction == Direction::ToModem && has(b"AT") {
             self.reach(Stage::AtCommand, now, instructions);
         }
         if has(b"+UPSND: 0,0,\"") {

@@ -4,7 +4,7 @@ use lockstep_engine::{Access, AccessFault, Bus, HostMemory};
 use lockstep_modem::Output;
 use lockstep_peripherals::rcc::ResetCause;
 use lockstep_peripherals::soc::{Soc, SocEnv, bitband_target};
-use lockstep_peripherals::{Board, Ledger, Memory, Now, UartFrame};
+use lockstep_peripherals::{Ledger, Memory, Now, UartFrame};
 use lockstep_traces::Decisions;
 use serde::{Deserialize, Serialize};
 
