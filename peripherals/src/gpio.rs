@@ -44,6 +44,8 @@ pub struct Gpio {
     /// Pins whose alternate function drives them, and to which level.
     af_driven: u16,
     af_level: u16,
+    /// MODER or an AFR was written: the alternate functions' levels may have to be set anew.
+    af_changed: bool,
     /// What the chip drives: kept so that a change can be told to the board.
     driven: u16,
     driven_level: u16,
@@ -86,6 +88,7 @@ impl Gpio {
             external_level: 0,
             af_driven: 0,
             af_level: 0,
+            af_changed: true,
             driven: 0,
             driven_level: 0,
             input: 0,
@@ -119,6 +122,11 @@ impl Gpio {
         Some((word >> (number % 8 * 4) & 0xf) as u8)
     }
 
+    /// Whether pins may have got or lost an alternate function since the last call.
+    pub fn take_af_changed(&mut self) -> bool {
+        std::mem::take(&mut self.af_changed)
+    }
+
     /// The board drives a pin, or lets it go.
     pub fn drive(&mut self, number: u8, level: Option<bool>, cx: &mut Cx<'_>) {
         set(&mut self.external_driven, &mut self.external_level, number, level);
@@ -129,6 +137,14 @@ impl Gpio {
     pub fn set_af_level(&mut self, number: u8, level: Option<bool>, cx: &mut Cx<'_>) {
         set(&mut self.af_driven, &mut self.af_level, number, level);
         self.update(cx);
+    }
+
+    /// The same for all pins at once, bit per pin.
+    pub fn set_af_levels(&mut self, driven: u16, levels: u16, cx: &mut Cx<'_>) {
+        if (driven, levels) != (self.af_driven, self.af_level) {
+            (self.af_driven, self.af_level) = (driven, levels & driven);
+            self.update(cx);
+        }
     }
 
     /// Resets the registers; what the board drives stays. The board hears of the pins let go.
@@ -257,6 +273,7 @@ impl Device for Gpio {
             }
         } & lanes;
         self.regs[index] = (self.regs[index] & !writable) | (value & writable);
+        self.af_changed |= matches!(index, MODER | AFRL | AFRH);
         self.update(cx);
     }
 
@@ -264,6 +281,7 @@ impl Device for Gpio {
     fn reset(&mut self) {
         self.regs = table::reset_values(self.port);
         self.lock = Lock::Open;
+        self.af_changed = true;
         self.input = self.resolve().2;
     }
 }

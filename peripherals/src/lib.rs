@@ -7,6 +7,7 @@
 //! Manuals cited: RM0033 (STM32F20x reference manual), PM0059 (F20x flash programming), PM0056 (Cortex-M3), the
 //! ARMv7-M Architecture Reference Manual, and the data sheets of the board's parts.
 
+pub mod backup_sram;
 pub mod board;
 pub mod clock_ticks;
 pub mod crc;
@@ -26,6 +27,7 @@ pub mod rcc;
 pub mod registers;
 pub mod rtc;
 pub mod rng;
+pub mod soc;
 pub mod syscfg;
 #[cfg(test)]
 pub mod testing;
