@@ -277,6 +277,26 @@ impl Soc {
         }
     }
 
+    /// The core reads the peripheral bit-band alias (0x4200_0000..0x4400_0000) with an access of `size` bytes: 0 or 1.
+    ///
+    /// # Errors
+    /// [`BusError`] as for the address behind the alias, and outside the alias.
+    pub fn bitband_read(&mut self, alias: u32, size: u32, env: &mut SocEnv<'_>) -> Result<u32, BusError> {
+        let (address, bit) = peripheral_bit(alias, size)?;
+        Ok(self.read(address, size, env)? >> bit & 1)
+    }
+
+    /// The core writes bit 0 of `value` to the peripheral bit-band alias: it reads `size` bytes behind it, changes the
+    /// bit and writes them back, with nothing in between (PM0056 2.2.5).
+    ///
+    /// # Errors
+    /// As for [`Soc::bitband_read`].
+    pub fn bitband_write(&mut self, alias: u32, size: u32, value: u32, env: &mut SocEnv<'_>) -> Result<(), BusError> {
+        let (address, bit) = peripheral_bit(alias, size)?;
+        let old = self.read(address, size, env)?;
+        self.write(address, size, old & !(1 << bit) | (value & 1) << bit, env)
+    }
+
     fn read_device(&mut self, id: Id, address: u32, size: u32, env: &mut SocEnv<'_>) -> u32 {
         if (self.enabled & !self.in_reset) & id.bit() == 0 {
             self.report_unclocked(id, "read", env);
@@ -395,6 +415,9 @@ impl Soc {
 
 /// The bit that a word of a bit-band alias stands for (PM0056 2.2.5): the address of its byte and its bit number.
 /// `None` outside 0x2200_0000..0x2400_0000 and 0x4200_0000..0x4400_0000.
+///
+/// In the peripheral region use [`Soc::bitband_read`] and [`Soc::bitband_write`]: the access behind the alias has the
+/// size of the access to it, and a byte store to a peripheral on an APB is another thing than a word store.
 pub fn bitband_target(address: u32) -> Option<(u32, u32)> {
     let region = match address >> 25 {
         0x11 => 0x2000_0000,
@@ -405,10 +428,21 @@ pub fn bitband_target(address: u32) -> Option<(u32, u32)> {
     Some((region + offset / 32, offset / 4 % 8))
 }
 
+/// Address of the `size` bytes that hold the bit of a peripheral alias, and the bit in them.
+fn peripheral_bit(alias: u32, size: u32) -> Result<(u32, u32), BusError> {
+    if !matches!(size, 1 | 2 | 4) {
+        return Err(BusError::Size { address: alias, size });
+    }
+    match bitband_target(alias) {
+        Some((byte, bit)) if byte >= 0x4000_0000 => Ok((byte & !(size - 1), byte % size * 8 + bit)),
+        _ => Err(BusError::Reserved { address: alias }),
+    }
+}
+
 fn is_aligned(address: u32, size: u32) -> bool {
     match size {
-        4 => address % 4 == 0,
-        2 => address % 2 == 0,
+        4 => address.is_multiple_of(4),
+        2 => address.is_multiple_of(2),
         1 => true,
         _ => false,
     }

@@ -4,6 +4,9 @@ use crate::time::{Now, PS_PER_MS, PS_PER_S};
 
 const ALL: u32 = u32::MAX;
 
+/// The board's crystal: ClockSettings::default().
+const HSE_US: u64 = 600;
+
 struct Rig {
     bench: Bench,
     rcc: Rcc,
@@ -44,9 +47,9 @@ fn the_electron_s_sequence_gives_120_mhz_after_the_start_up_times() {
     let mut rig = Rig::new();
     rig.set(0x00, HSEON);
     assert_eq!(rig.read(0x00) & HSERDY, 0);
-    rig.at_us(1_999);
+    rig.at_us(HSE_US - 1);
     assert_eq!(rig.read(0x00) & HSERDY, 0);
-    rig.at_us(2_000);
+    rig.at_us(HSE_US);
     assert_eq!(rig.read(0x00) & HSERDY, HSERDY);
     rig.set(0x08, 0x9400);
     rig.write(0x04, 0x0540_3c1a);
@@ -55,9 +58,9 @@ fn the_electron_s_sequence_gives_120_mhz_after_the_start_up_times() {
     assert_eq!(rig.read(0x08) & 0xc, 0, "SYSCLK waits for the PLL to lock");
     let Some(ready_ps) = rig.rcc.oscillators.pll.ready_ps() else { panic!("PLL not starting") };
     assert_eq!(rig.rcc.wake(&Clocks::RESET), Wake::at_time_ps(ready_ps));
-    let lock_us = ready_ps / PS_PER_US - 2_000;
+    let lock_us = ready_ps / PS_PER_US - HSE_US;
     assert!((75..=200).contains(&lock_us), "{lock_us}");
-    rig.at_us(2_000 + lock_us);
+    rig.at_us(HSE_US + lock_us);
     assert_eq!(rig.read(0x08), 0x940a);
     let clocks = rig.rcc.clocks();
     assert_eq!(clocks.hclk_hz, 120_000_000);
@@ -79,9 +82,9 @@ fn a_pll_switched_on_before_its_source_locks_after_it() {
     rig.at_us(1_000);
     assert_eq!(rig.read(0x00) & PLLRDY, 0);
     rig.set(0x00, HSEON);
-    rig.at_us(3_000);
+    rig.at_us(1_000 + HSE_US);
     assert_eq!(rig.read(0x00) & PLLRDY, 0, "HSE is stable only now");
-    rig.at_us(3_200);
+    rig.at_us(1_200 + HSE_US);
     assert_eq!(rig.read(0x00) & PLLRDY, PLLRDY);
 }
 

@@ -149,7 +149,7 @@ fn the_mode_button_reaches_the_nvic_through_syscfg_and_exti() {
     rig.set(RCC + 0x30, 1 << 2);
     rig.set(RCC + 0x44, 1 << 14);
     rig.write(GPIOC + 0x0c, 1 << 14);
-    rig.write(EXTI + 0x00, 1 << 7);
+    rig.write(EXTI, 1 << 7);
     rig.write(EXTI + 0x0c, 1 << 7);
     rig.write(SYSCFG + 0x0c, 0x2000);
     assert!(!rig.irq(23));
@@ -168,7 +168,7 @@ fn usart3() -> Rig {
     rig.set(RCC + 0x30, 1 << 21 | 1 << 1);
     rig.set(RCC + 0x40, 1 << 18);
     // PB10, PB11, PB13, PB14: AF7.
-    rig.write(GPIOB + 0x00, 0x28a0_0280);
+    rig.write(GPIOB, 0x28a0_0280);
     rig.write(GPIOB + 0x24, 0x0770_7700);
     rig.write(USART3 + 0x08, 139);
     rig.write(USART3 + 0x14, 0x300);
@@ -207,7 +207,7 @@ fn the_rts_pin_shows_the_usart_s_rts_until_the_firmware_takes_it_over() {
     assert_eq!(rig.soc.pin_driven(rts), Some(false));
     // The firmware's pause: the pin becomes an output, high.
     rig.write(GPIOB + 0x18, 1 << 14);
-    rig.write(GPIOB + 0x00, 0x18a0_0280);
+    rig.write(GPIOB, 0x18a0_0280);
     assert_eq!(rig.soc.pin_driven(rts), Some(true));
     let told = rig.bench.board.pins.iter().rev().find(|(pin, _, _)| *pin == rts);
     assert_eq!(told.map(|(_, level, _)| *level), Some(Some(true)));
@@ -323,6 +323,121 @@ fn bit_band_aliases_lead_to_their_bits() {
     for address in [0x2100_0000, 0x2400_0000, 0x41ff_ffff, 0x4400_0000, u32::MAX] {
         assert_eq!(bitband_target(address), None);
     }
+}
+
+#[test]
+fn a_bit_band_store_changes_its_bit_and_no_other() {
+    let mut rig = Rig::new();
+    rig.set(RCC + 0x40, 1 << 28);
+    // PWR_CR.DBP is bit 8. A byte store would be duplicated over the word by the APB bridge; a word alias is not.
+    let dbp = 0x4200_0000 + (PWR - 0x4000_0000) * 32 + 8 * 4;
+    assert_eq!(rig.with(|soc, env| soc.bitband_write(dbp, 4, 1, env)), Ok(()));
+    assert_eq!(rig.read(PWR), 1 << 8);
+    assert_eq!(rig.with(|soc, env| soc.bitband_read(dbp, 4, env)), Ok(1));
+    assert_eq!(rig.with(|soc, env| soc.bitband_read(dbp + 4, 4, env)), Ok(0));
+    assert_eq!(rig.with(|soc, env| soc.bitband_write(dbp, 4, 2, env)), Ok(()));
+    assert_eq!(rig.read(PWR), 0, "only bit 0 of the value counts");
+    let reserved = rig.with(|soc, env| soc.bitband_read(0x4200_0000 + 0x7800 * 32, 4, env));
+    assert_eq!(reserved, Err(BusError::Reserved { address: 0x4000_7800 }));
+}
+
+const TIM2: u32 = 0x4000_0000;
+const TIM3: u32 = 0x4000_0400;
+const GPIOA: u32 = 0x4002_0000;
+
+#[test]
+fn a_pwm_channel_on_its_pin_has_its_duty() {
+    let mut rig = Rig::new();
+    rig.set(RCC + 0x30, 1);
+    rig.set(RCC + 0x40, 1);
+    let red = Pin::new(Port::A, 1);
+    assert_eq!(rig.soc.pin_high_share(red), None);
+    // TIM2 channel 2 in PWM mode 1 on PA1 (AF1): a quarter.
+    rig.write(GPIOA, 0xa800_0008);
+    rig.write(GPIOA + 0x20, 0x10);
+    rig.write(TIM2 + 0x2c, 9999);
+    rig.write(TIM2 + 0x18, 0x6800);
+    rig.write(TIM2 + 0x38, 2500);
+    rig.write(TIM2 + 0x20, 0x10);
+    rig.write(TIM2 + 0x14, 1);
+    rig.write(TIM2, 0x81);
+    assert_eq!(rig.soc.pin_high_share(red), Some((2500, 10_000)));
+    rig.write(GPIOA, 0xa800_0004);
+    assert_eq!(rig.soc.pin_high_share(red), Some((0, 1)), "an output now");
+}
+
+#[test]
+fn an_edge_on_a_pin_is_captured_by_its_timer() {
+    let mut rig = Rig::new();
+    rig.set(RCC + 0x30, 1);
+    rig.set(RCC + 0x40, 2);
+    // TIM3 channel 1 captures rising edges of PA6 (AF2), with interrupt.
+    rig.write(GPIOA, 0xa800_2000);
+    rig.write(GPIOA + 0x20, 0x0200_0000);
+    rig.write(TIM3 + 0x18, 1);
+    rig.write(TIM3 + 0x20, 1);
+    rig.write(TIM3 + 0x0c, 2);
+    rig.write(TIM3, 1);
+    rig.pass(PS_PER_MS);
+    rig.with(|soc, env| soc.drive_pin(Pin::new(Port::A, 6), Some(true), env));
+    assert!(rig.irq(29));
+    let count = rig.read(TIM3 + 0x34);
+    assert!((15_990..=16_010).contains(&count), "1 ms at 16 MHz: {count}");
+    assert!(!rig.irq(29), "reading CCR1 clears CC1IF");
+}
+
+#[test]
+fn a_timer_s_update_triggers_the_timer_that_listens_to_it() {
+    let mut rig = Rig::new();
+    rig.set(RCC + 0x40, 3);
+    // TIM3 counts TIM2's updates (ITR1, external clock mode 1).
+    rig.write(TIM3 + 0x08, 1 << 4 | 7);
+    rig.write(TIM3, 1);
+    rig.write(TIM2 + 0x2c, 15_999);
+    rig.write(TIM2 + 0x04, 2 << 4);
+    rig.write(TIM2 + 0x0c, 1);
+    rig.write(TIM2, 1);
+    rig.pass(10 * PS_PER_MS + PS_PER_US);
+    assert_eq!(rig.read(TIM3 + 0x24), 10);
+}
+
+#[test]
+fn a_timer_s_dma_request_moves_one_item_per_update() {
+    let mut rig = Rig::new();
+    rig.set(RCC + 0x30, 1 << 21 | 1 << 2);
+    rig.set(RCC + 0x40, 1);
+    rig.write(GPIOC, 0x5555_5555);
+    for (i, value) in [0x1111u16, 0x2222, 0x4444].into_iter().enumerate() {
+        rig.bench.memory.sram[i * 2..][..2].copy_from_slice(&value.to_le_bytes());
+    }
+    // TIM2_UP: DMA1 stream 1 channel 3.
+    let stream = DMA1 + 0x10 + 0x18;
+    rig.write(stream + 0x04, 3);
+    rig.write(stream + 0x08, GPIOC + 0x14);
+    rig.write(stream + 0x0c, 0x2000_0000);
+    rig.write(stream, 3 << 25 | 1 << 13 | 1 << 11 | 1 << 10 | 1 << 6 | 1);
+    rig.write(TIM2 + 0x2c, 15_999);
+    rig.write(TIM2 + 0x0c, 1 << 8);
+    rig.write(TIM2, 1);
+    let mut seen = Vec::new();
+    for _ in 0..5 {
+        rig.pass(PS_PER_MS);
+        seen.push((rig.read(GPIOC + 0x14), rig.read(stream + 0x04)));
+    }
+    assert_eq!(seen, [(0x1111, 2), (0x2222, 1), (0x4444, 0), (0x4444, 0), (0x4444, 0)]);
+}
+
+#[test]
+fn a_gated_timer_stands_still() {
+    let mut rig = Rig::new();
+    rig.set(RCC + 0x40, 1);
+    rig.write(TIM2, 1);
+    rig.pass(PS_PER_MS);
+    rig.write(RCC + 0x40, 0);
+    rig.pass(PS_PER_MS);
+    rig.write(RCC + 0x40, 1);
+    let count = rig.read(TIM2 + 0x24);
+    assert!((15_990..=16_010).contains(&count), "{count}");
 }
 
 #[test]

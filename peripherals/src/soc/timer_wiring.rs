@@ -95,8 +95,8 @@ impl Soc {
         }
         self.triggers[index] = (pulses, level);
         // A reset timer starts to count its pulses anew.
-        let new_pulses = pulses.checked_sub(last_pulses).unwrap_or(0).min(PULSES);
-        for slave in 0..TIMERS.len() {
+        let new_pulses = pulses.saturating_sub(last_pulses).min(PULSES);
+        for (slave, slave_id) in TIMERS.into_iter().enumerate() {
             let Some(input) = trigger_sources(slave).iter().position(|source| *source == Some(index)) else { continue };
             let timer = &mut self.devices.tim[slave];
             for _ in 0..new_pulses {
@@ -106,7 +106,7 @@ impl Soc {
             if level != last_level {
                 timer.internal_trigger(input, level, &mut cx!(self, env));
             }
-            self.settle(TIMERS[slave], env);
+            self.settle(slave_id, env);
         }
     }
 }
