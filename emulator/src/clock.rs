@@ -24,9 +24,17 @@ impl Clock {
 
     /// The instant at which cycle `cycles` starts.
     pub fn at(&self, cycles: u64) -> Now {
-        let distance = u128::from(cycles.saturating_sub(self.anchor.cycles));
-        let ps = distance * u128::from(PS_PER_S) / u128::from(self.hclk_hz);
-        Now { cycles, time_ps: self.anchor.time_ps.saturating_add(u64::try_from(ps).unwrap_or(u64::MAX)) }
+        let distance = cycles.saturating_sub(self.anchor.cycles);
+        let (whole, rest) = (PS_PER_S / self.hclk_hz, PS_PER_S % self.hclk_hz);
+        // floor(distance * PS_PER_S / hclk_hz), in 64 bits as long as they suffice: this is on every device access.
+        let ps = match (distance.checked_mul(whole), distance.checked_mul(rest)) {
+            (Some(whole), Some(rest)) => whole.saturating_add(rest / self.hclk_hz),
+            _ => {
+                let ps = u128::from(distance) * u128::from(PS_PER_S) / u128::from(self.hclk_hz);
+                u64::try_from(ps).unwrap_or(u64::MAX)
+            }
+        };
+        Now { cycles, time_ps: self.anchor.time_ps.saturating_add(ps) }
     }
 
     /// The first cycle that starts at or after `time_ps`.

@@ -1,5 +1,7 @@
 //! Everything but the processor's instructions: the bus they run against.
 
+use std::cell::Cell;
+
 use lockstep_engine::{Access, AccessFault, Bus, HostMemory};
 use lockstep_modem::Output;
 use lockstep_peripherals::rcc::ResetCause;
@@ -162,6 +164,8 @@ pub struct World {
     pub engine_settings_changed: bool,
     /// Device accesses since the machine was made; idle recognition compares it.
     pub accesses: u64,
+    /// The last time turned into a cycle: the clock it was done with, the time, the cycle.
+    converted: Cell<(Clock, u64, u64)>,
 }
 
 impl World {
@@ -175,6 +179,7 @@ impl World {
             reset_requested: false,
             engine_settings_changed: false,
             accesses: 0,
+            converted: Cell::new((Clock::new(1), 0, 0)),
         }
     }
 
@@ -201,7 +206,15 @@ impl World {
     pub fn next_event_cycle(&self) -> u64 {
         let wake = self.state.soc.next_wake();
         let time_ps = wake.time_ps.min(self.state.electron.next_wake_ps());
-        wake.cycle.min(self.state.clock.cycle_at(time_ps)).min(self.state.scs.systick.next_cycle())
+        let (clock, known_ps, known_cycle) = self.converted.get();
+        let cycle = if known_ps == time_ps && clock == self.state.clock {
+            known_cycle
+        } else {
+            let cycle = self.state.clock.cycle_at(time_ps);
+            self.converted.set((self.state.clock, time_ps, cycle));
+            cycle
+        };
+        wake.cycle.min(cycle).min(self.state.scs.systick.next_cycle())
     }
 
     /// Makes everything happen that is due at `cycles`, to a fixed point.

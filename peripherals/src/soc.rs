@@ -302,10 +302,12 @@ impl Soc {
             self.report_unclocked(id, "read", env);
             return 0;
         }
-        self.catch_up(id, env);
+        let event_was_due = self.catch_up(id, env);
         let offset = (address - id.place().base) & !3;
         let word = device_mut(&mut self.dma, &mut self.devices, id).read(offset, &mut cx!(self, env));
-        self.settle(id, env);
+        if event_was_due || !id.reads_change_nothing() {
+            self.settle(id, env);
+        }
         word >> (address % 4 * 8) & mask(size)
     }
 
@@ -322,10 +324,12 @@ impl Soc {
     }
 
     /// A device whose event is due at this very instant sees the event before the access.
-    fn catch_up(&mut self, id: Id, env: &mut SocEnv<'_>) {
-        if self.wakes[id.index()].is_due(env.now) {
+    fn catch_up(&mut self, id: Id, env: &mut SocEnv<'_>) -> bool {
+        let due = self.wakes[id.index()].is_due(env.now);
+        if due {
             device_mut(&mut self.dma, &mut self.devices, id).advance(&mut cx!(self, env));
         }
+        due
     }
 
     #[cold]

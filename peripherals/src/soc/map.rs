@@ -73,6 +73,16 @@ pub enum Id {
 }
 
 impl Id {
+    /// Reading any register leaves the device, its lines and its next event as they are. Worth knowing because
+    /// firmware polls these.
+    pub(super) fn reads_change_nothing(self) -> bool {
+        use Id::*;
+        matches!(
+            self,
+            Rcc | GpioA | GpioB | GpioC | GpioD | GpioE | GpioF | GpioG | GpioH | GpioI | Syscfg | Exti | Crc | Pwr
+        )
+    }
+
     /// How many there are.
     pub const COUNT: usize = PLACES.len();
 
