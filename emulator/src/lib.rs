@@ -7,6 +7,7 @@ pub mod electron;
 pub mod idle;
 pub mod machine;
 pub mod observe;
+pub mod rtos;
 pub mod world;
 
 pub use machine::{CoreState, Machine, MachineError, MachineParts, Snapshot, Stop};

@@ -332,10 +332,8 @@ impl Bus for World {
         let (soc, mut env) = self.split(now, access.pc);
         let value = match bitband_target(access.address) {
             // The bus reads the byte and gives the bit.
-            Some((byte, bit)) => {
-                let target = if byte < SRAM_END { env.memory.read(byte, 1) } else { soc.read(byte, 1, &mut env).ok() };
-                target.ok_or(AccessFault)? >> bit & 1
-            }
+            Some((byte, bit)) if byte < SRAM_END => env.memory.read(byte, 1).ok_or(AccessFault)? >> bit & 1,
+            Some(_) => soc.bitband_read(access.address, access.size, &mut env).map_err(|_| AccessFault)?,
             None => soc.read(access.address, access.size, &mut env).map_err(|_| AccessFault)?,
         };
         self.after_access(now);
@@ -357,9 +355,8 @@ impl Bus for World {
                         return Err(AccessFault);
                     }
                 }
-                Some((byte, bit)) => {
-                    let old = soc.read(byte, 1, &mut env).map_err(|_| AccessFault)?;
-                    soc.write(byte, 1, old & !(1 << bit) | (value & 1) << bit, &mut env).map_err(|_| AccessFault)?;
+                Some(_) => {
+                    soc.bitband_write(access.address, access.size, value, &mut env).map_err(|_| AccessFault)?;
                 }
                 None => soc.write(access.address, access.size, value, &mut env).map_err(|_| AccessFault)?,
             }

@@ -288,3 +288,26 @@ fn unmodelled_commands_are_counted() {
     assert!(entries.contains_key("AT+CMUX"));
     assert_eq!(client.modem.ledger().take_unreported(), ["AT+UFOO", "AT+CMUX"]);
 }
+
+#[test]
+fn a_urc_keeps_its_distance_from_the_ok() {
+    let mut client = Client::ready();
+    client.online();
+    client.ok("AT+USOCR=17");
+    for _ in 0..2 {
+        client.ok("AT+USOST=0,\"192.0.2.7\",7,3,\"abc\"");
+    }
+    client.wait_ms(2000);
+    client.take();
+    client.outputs.clear();
+    let ok = client.ok("AT+USORF=0,1024");
+    assert_eq!(client.receive(16, 100), b"\r\n+UUSORF: 0,3\r\n");
+    let ends: Vec<(u64, u64)> = client
+        .outputs
+        .iter()
+        .filter_map(|o| if let Output::Byte { end_ps, bit_ps, .. } = o { Some((*end_ps, 10 * *bit_ps)) } else { None })
+        .collect();
+    let ((last_of_ok, _), (first_of_urc, character_ps)) = (ends[ok.len() - 1], ends[ok.len()]);
+    let silence_us = (first_of_urc - character_ps - last_of_ok) / lockstep_modem::time::PS_PER_US;
+    assert!((800..=1200).contains(&silence_us), "{silence_us} us");
+}

@@ -183,3 +183,26 @@ proptest! {
         prop_assert_eq!(client.modem.next_wake_ps(), u64::MAX, "at rest");
     }
 }
+
+/// RTS falls at the very instant a character ends: whether the caller says so before or after bringing the modem to
+/// that instant, the next character has begun.
+#[test]
+fn an_input_at_the_instant_of_an_output_comes_after_it() {
+    let run = |ahead: bool| {
+        let mut client = client(1, u64::MAX);
+        client.send(b"AT\r");
+        while client.receive(1, 0).is_empty() {
+            let next_ps = client.modem.next_wake_ps();
+            client.advance_to(next_ps);
+        }
+        let end_ps = client.modem.next_wake_ps();
+        if !ahead {
+            client.advance_to(end_ps);
+        }
+        client.modem.set_dte_rts(end_ps, false);
+        client.wait_ms(100);
+        client.take()
+    };
+    assert_eq!(run(true), b"\nO");
+    assert_eq!(run(false), b"\nO");
+}

@@ -14,7 +14,7 @@ use table::*;
 
 use crate::device::{Cx, Device};
 use crate::registers::{Register, RegisterFile};
-use crate::time::{Clocks, PS_PER_US, Wake};
+use crate::time::{Clocks, PS_PER_MS, PS_PER_US, Wake};
 
 const HSION: u32 = 1 << 0;
 const HSIRDY: u32 = 1 << 1;
@@ -88,7 +88,13 @@ pub struct Rcc {
     lsi_forced: bool,
     backup_write_enabled: bool,
     backup_reset: bool,
+    /// When LSE was last known to swing.
+    lse_swung_ps: Option<u64>,
 }
+
+/// How long a 32 kHz crystal goes on swinging after its driver is off. Its quality factor (tens of thousands) gives
+/// an amplitude that falls to a third in about this time.
+const LSE_RING_DOWN_PS: u64 = 100 * PS_PER_MS;
 
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 struct PllStart {
@@ -103,6 +109,7 @@ impl Rcc {
             regs: RegisterFile::new(TABLE),
             settings,
             oscillators: Oscillators::RESET,
+            lse_swung_ps: None,
             pll_start: PllStart::default(),
             plli2s_start: PllStart::default(),
             lsi_forced: false,
@@ -147,8 +154,9 @@ impl Rcc {
         let power_on = cause == ResetCause::PowerOn;
         let flags = if power_on { 0 } else { self.regs[CSR] & RESET_FLAGS } | cause.csr_flags();
         let bdcr = self.regs[BDCR];
-        let lse = self.oscillators.lse;
+        let (lse, lse_swung_ps) = (self.oscillators.lse, self.lse_swung_ps);
         *self = Self::new(self.settings);
+        self.lse_swung_ps = lse_swung_ps;
         self.regs[CSR] = flags;
         if backup_kept {
             self.regs[BDCR] = bdcr;
@@ -274,8 +282,15 @@ impl Rcc {
         if old & RTCSEL != 0 {
             self.regs[BDCR] = self.regs[BDCR] & !RTCSEL | old & RTCSEL;
         }
-        let ready_ps = cx.now.time_ps + self.settings.lse_startup_ps;
-        switch(&mut self.oscillators.lse, old & LSEON, self.regs[BDCR] & LSEON, ready_ps);
+        // Genuine firmware switches LSE off and on again within a microsecond at every start. The crystal still swings
+        // then, so only the counter that qualifies it has to run anew.
+        let now_ps = cx.now.time_ps;
+        let warm = self.lse_swung_ps.is_some_and(|ps| now_ps.saturating_sub(ps) < LSE_RING_DOWN_PS);
+        let startup_ps = if warm { self.settings.lse_warm_startup_ps } else { self.settings.lse_startup_ps };
+        if self.oscillators.lse.is_running() {
+            self.lse_swung_ps = Some(now_ps);
+        }
+        switch(&mut self.oscillators.lse, old & LSEON, self.regs[BDCR] & LSEON, now_ps + startup_ps);
     }
 }
 

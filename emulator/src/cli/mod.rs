@@ -2,22 +2,22 @@
 
 mod arguments;
 mod dct;
-mod duration;
+pub mod duration;
 mod error;
 mod exception_names;
 mod hashes;
 mod images;
-mod led;
+pub mod led;
 mod load;
 mod logging;
-mod options;
-mod output;
+pub mod options;
+pub mod output;
 mod parts;
 mod press;
 mod run;
 mod semihosting;
 mod settings;
-mod show;
+pub mod show;
 mod snapshot_file;
 mod summary;
 

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::table::{BDCR, CFGR, PLLCFGR};
 use crate::registers::RegisterFile;
-use crate::time::{Clocks, PS_PER_S, PS_PER_US};
+use crate::time::{Clocks, PS_PER_MS, PS_PER_S, PS_PER_US};
 
 /// What the board and the individual chip give the clock tree. A setting of the machine, constant during a run.
 ///
@@ -23,8 +23,11 @@ pub struct ClockSettings {
     pub hsi_startup_ps: u64,
     /// HSE start-up time in picoseconds.
     pub hse_startup_ps: u64,
-    /// LSE start-up time in picoseconds.
+    /// LSE start-up time in picoseconds, from rest: 2 s typical by the data sheet.
     pub lse_startup_ps: u64,
+    /// LSE start-up time in picoseconds when the crystal still swings: 4,096 of its clocks to qualify it. An
+    /// assumption from later STM32 families; the F2's manual gives no figure.
+    pub lse_warm_startup_ps: u64,
     /// LSI start-up time in picoseconds.
     pub lsi_startup_ps: u64,
     /// Shortest PLL lock time in microseconds; the lock time is drawn anew at each start.
@@ -44,6 +47,7 @@ impl Default for ClockSettings {
             // about 1.5 ms), after which it stays on HSI for good; so the Electron's crystal is faster than that.
             hse_startup_ps: 600 * PS_PER_US,
             lse_startup_ps: 2 * PS_PER_S,
+            lse_warm_startup_ps: 125 * PS_PER_MS,
             lsi_startup_ps: 15 * PS_PER_US,
             pll_lock_low_us: 75,
             pll_lock_high_us: 200,

@@ -1,0 +1,53 @@
+//! Everything that `--set` can choose, and the machine made of it.
+
+use lockstep::Machine;
+use lockstep::electron::{DeviceSettings, electron};
+use lockstep_modem::ModemConfig;
+use lockstep_modem::network::LinkConfig;
+use lockstep_peripherals::board::Max17043;
+use lockstep_peripherals::board::bq24195::PowerSource;
+use lockstep_peripherals::soc::SocSettings;
+
+use super::CliError;
+
+/// Everything that `--set` can choose.
+#[derive(Clone, Debug)]
+pub struct Parts {
+    /// The modem.
+    pub modem: ModemConfig,
+    /// The link behind it.
+    pub link: LinkConfig,
+    /// The chip.
+    pub soc: SocSettings,
+    /// Battery voltage in millivolts.
+    pub battery_mv: u32,
+    /// Charge of the battery in percent.
+    pub charge_percent: u8,
+    /// What feeds the charger.
+    pub power_source: PowerSource,
+}
+
+impl Default for Parts {
+    fn default() -> Self {
+        Self {
+            modem: ModemConfig::default(),
+            link: LinkConfig::default(),
+            soc: SocSettings::default(),
+            battery_mv: 4_000,
+            charge_percent: 85,
+            power_source: PowerSource::UsbHost,
+        }
+    }
+}
+
+impl Parts {
+    /// A device of these parts at power-on.
+    pub fn machine(self, flash: Vec<u8>, seed: u64, semihosting: bool) -> Result<Machine, CliError> {
+        let settings = DeviceSettings { soc: self.soc, modem: self.modem, link: self.link, seed, semihosting };
+        let mut machine = electron(flash, &settings)?;
+        let board = &mut machine.world.state.electron;
+        board.gauge = Max17043::new(self.battery_mv, self.charge_percent);
+        board.pmic.set_power_source(self.power_source);
+        Ok(machine)
+    }
+}

@@ -1,0 +1,445 @@
+//! The table of settings: each with its name, what it takes, what it means, and how it is read and written.
+
+use std::fmt::Display;
+use std::net::Ipv4Addr;
+use std::str::FromStr;
+
+use lockstep_modem::Model;
+use lockstep_modem::config::{Admission, SimState};
+use lockstep_modem::time::DurationRange;
+use lockstep_peripherals::board::bq24195::PowerSource;
+
+use super::arguments::SettingsArguments;
+use super::duration::parse_duration_ps;
+use super::options::{KeyValue, did_you_mean};
+use super::output::Output;
+use super::parts::Parts;
+use super::{CliError, Outcome};
+
+/// One setting.
+pub struct Setting {
+    /// Its name for `--set`.
+    pub key: &'static str,
+    /// What it takes.
+    pub takes: &'static str,
+    /// What it means.
+    pub help: &'static str,
+    get: fn(&Parts) -> String,
+    set: fn(&mut Parts, &str) -> Option<()>,
+}
+
+/// A value that text can be turned into and back.
+trait Value: Sized {
+    fn read(text: &str) -> Option<Self>;
+    fn write(&self) -> String;
+}
+
+macro_rules! plain {
+    ($($type:ty),*) => {
+        $(impl Value for $type {
+            fn read(text: &str) -> Option<Self> {
+                text.parse().ok()
+            }
+            fn write(&self) -> String {
+                self.to_string()
+            }
+        })*
+    };
+}
+plain!(u8, u32, u64, usize, bool, Ipv4Addr);
+
+impl Value for String {
+    /// Printable ASCII without what would end a quoted string of the modem's answers.
+    fn read(text: &str) -> Option<Self> {
+        let fits = text.len() <= 64 && text.chars().all(|c| (c.is_ascii_graphic() || c == ' ') && c != '"');
+        fits.then(|| text.to_owned())
+    }
+    fn write(&self) -> String {
+        self.clone()
+    }
+}
+
+impl<T: Value> Value for Option<T> {
+    fn read(text: &str) -> Option<Self> {
+        if text == "none" { Some(None) } else { T::read(text).map(Some) }
+    }
+    fn write(&self) -> String {
+        self.as_ref().map_or_else(|| "none".to_owned(), Value::write)
+    }
+}
+
+impl Value for DurationRange {
+    fn read(text: &str) -> Option<Self> {
+        let us = |text: &str| parse_duration_ps(text).ok().map(|ps| ps / 1_000_000);
+        let (low_us, high_us) = match text.split_once("..") {
+            Some((low, high)) => (us(low)?, us(high)?),
+            None => (us(text)?, us(text)?),
+        };
+        (low_us <= high_us).then_some(Self { low_us, high_us })
+    }
+    fn write(&self) -> String {
+        let one = |us: u64| match us {
+            0 => "0s".to_owned(),
+            _ if us.is_multiple_of(1_000_000) => format!("{}s", us / 1_000_000),
+            _ if us.is_multiple_of(1_000) => format!("{}ms", us / 1_000),
+            _ => format!("{us}us"),
+        };
+        let (low, high) = (one(self.low_us), one(self.high_us));
+        if low == high { low } else { format!("{low}..{high}") }
+    }
+}
+
+macro_rules! named {
+    ($type:ty: $($name:literal = $value:pat => $make:expr),*) => {
+        impl Value for $type {
+            fn read(text: &str) -> Option<Self> {
+                match text {
+                    $($name => Some($make),)*
+                    _ => None,
+                }
+            }
+            fn write(&self) -> String {
+                match self {
+                    $($value => $name,)*
+                }
+                .to_owned()
+            }
+        }
+    };
+}
+named!(Model: "sara-u260" = Model::SaraU260 => Model::SaraU260, "sara-u270" = Model::SaraU270 => Model::SaraU270,
+    "sara-u201" = Model::SaraU201 => Model::SaraU201, "sara-g350" = Model::SaraG350 => Model::SaraG350);
+named!(Admission: "home" = Admission::Home => Admission::Home, "roaming" = Admission::Roaming => Admission::Roaming,
+    "denied" = Admission::Denied => Admission::Denied);
+named!(PowerSource: "none" = PowerSource::None => PowerSource::None,
+    "usb-host" = PowerSource::UsbHost => PowerSource::UsbHost, "adapter" = PowerSource::Adapter => PowerSource::Adapter);
+
+impl Value for SimState {
+    fn read(text: &str) -> Option<Self> {
+        let digits = |text: &str, lengths: std::ops::RangeInclusive<usize>| {
+            (lengths.contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit())).then(|| text.to_owned())
+        };
+        match text.split_once(':') {
+            None => match text {
+                "ready" => Some(Self::Ready),
+                "absent" => Some(Self::Absent),
+                "failure" => Some(Self::Failure),
+                _ => None,
+            },
+            Some(("pin", pin)) => Some(Self::Pin { pin: digits(pin, 4..=8)?, tries: 3 }),
+            Some(("puk", puk)) => Some(Self::Puk { puk: digits(puk, 8..=8)?, tries: 10 }),
+            Some(_) => None,
+        }
+    }
+    fn write(&self) -> String {
+        match self {
+            Self::Ready => "ready".to_owned(),
+            Self::Absent => "absent".to_owned(),
+            Self::Failure => "failure".to_owned(),
+            Self::Pin { pin, .. } => format!("pin:{pin}"),
+            Self::Puk { puk, .. } => format!("puk:{puk}"),
+        }
+    }
+}
+
+impl Value for [u8; 12] {
+    fn read(text: &str) -> Option<Self> {
+        if text.len() != 24 || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
+            return None;
+        }
+        let mut bytes = [0; 12];
+        for (i, byte) in bytes.iter_mut().enumerate() {
+            *byte = u8::from_str_radix(text.get(2 * i..2 * i + 2)?, 16).ok()?;
+        }
+        Some(bytes)
+    }
+    fn write(&self) -> String {
+        self.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
+/// Accepts a value only within limits.
+fn within<T: PartialOrd>(value: T, low: T, high: T) -> Option<T> {
+    (low <= value && value <= high).then_some(value)
+}
+
+macro_rules! setting {
+    ($key:literal, $takes:literal, $help:literal, $($path:ident).+) => {
+        setting!($key, $takes, $help, $($path).+, |value| Some(value))
+    };
+    ($key:literal, $takes:literal, $help:literal, $($path:ident).+, $check:expr) => {
+        Setting {
+            key: $key,
+            takes: $takes,
+            help: $help,
+            get: |parts| parts.$($path).+.write(),
+            set: |parts, text| {
+                parts.$($path).+ = Value::read(text).and_then($check)?;
+                Some(())
+            },
+        }
+    };
+}
+
+const RANGE: &str = "a duration or a range of them (2s..4s)";
+
+macro_rules! timing {
+    ($key:literal, $field:ident, $help:literal) => {
+        Setting {
+            key: $key,
+            takes: RANGE,
+            help: $help,
+            get: |parts| parts.modem.timing.$field.write(),
+            set: |parts, text| {
+                parts.modem.timing.$field = Value::read(text)?;
+                Some(())
+            },
+        }
+    };
+}
+
+/// A start-up time of an oscillator: kept in picoseconds.
+macro_rules! startup {
+    ($key:literal, $field:ident, $help:literal) => {
+        Setting {
+            key: $key,
+            takes: "a duration",
+            help: $help,
+            get: |parts| format!("{}us", parts.soc.clock.$field / 1_000_000),
+            set: |parts, text| {
+                parts.soc.clock.$field = parse_duration_ps(text).ok()?;
+                Some(())
+            },
+        }
+    };
+}
+
+/// All settings.
+pub const SETTINGS: &[Setting] = &[
+    setting!("modem.model", "sara-u260, sara-u270, sara-u201 or sara-g350", "the module", modem.model),
+    setting!("modem.imei", "text", "what AT+CGSN answers", modem.imei),
+    setting!("modem.firmware_version", "text", "what AT+CGMR answers", modem.firmware_version),
+    setting!("modem.application_version", "text", "what ATI9 answers behind the version", modem.application_version),
+    setting!("modem.baud_hz", "0 to 921600", "bit rate at power-on; 0 is autobauding", modem.baud_hz, |hz| {
+        within(hz, 0, 921_600)
+    }),
+    setting!("modem.cts_when_off", "true or false", "CTS says ready while the module is off", modem.behaviour.cts_when_off),
+    setting!(
+        "modem.cts_while_booting",
+        "true or false",
+        "CTS says ready while the module boots",
+        modem.behaviour.cts_while_booting
+    ),
+    setting!(
+        "modem.urc_during_command",
+        "true or false",
+        "URCs appear while a command waits for the network",
+        modem.behaviour.urc_during_command
+    ),
+    setting!(
+        "modem.urc_between_line_and_ok",
+        "true or false",
+        "URCs appear between an information line and its OK",
+        modem.behaviour.urc_between_line_and_ok
+    ),
+    setting!(
+        "modem.unread_data_survives_close",
+        "true or false",
+        "data received before the peer closed stays readable",
+        modem.behaviour.unread_data_survives_close
+    ),
+    setting!(
+        "modem.retry_after_denial",
+        "none, a duration or a range of them",
+        "search again after the network refused",
+        modem.behaviour.retry_after_denial
+    ),
+    setting!(
+        "modem.timing.power_on_low_min_us",
+        "microseconds",
+        "PWR_ON low until the module starts",
+        modem.timing.power_on_low_min_us
+    ),
+    timing!("modem.timing.v_int_rise", v_int_rise, "start of the module to V_INT high"),
+    timing!("modem.timing.boot", boot, "V_INT high until AT commands are answered"),
+    setting!(
+        "modem.timing.reset_low_min_us",
+        "microseconds",
+        "RESET_N low until it counts",
+        modem.timing.reset_low_min_us
+    ),
+    timing!("modem.timing.power_off", power_off, "OK of AT+CPWROFF until V_INT falls"),
+    timing!("modem.timing.registration", registration, "ready until registered"),
+    timing!("modem.timing.attach", attach, "registered until attached to packet service"),
+    timing!("modem.timing.attach_timeout", attach_timeout, "limit of AT+CGATT=1 without service"),
+    timing!("modem.timing.pdp_activation", pdp_activation, "AT+UPSDA=n,3 until OK"),
+    timing!("modem.timing.command", command, "carriage return to the response's first character"),
+    timing!("modem.timing.read_from", read_from, "the same for AT+USORF"),
+    timing!("modem.timing.prompt", prompt, "carriage return to the @ prompt"),
+    timing!("modem.timing.write_accept", write_accept, "last payload byte to +USOWR or +USOST"),
+    setting!(
+        "modem.timing.write_accept_per_byte_us",
+        "microseconds",
+        "what each payload byte adds to that",
+        modem.timing.write_accept_per_byte_us
+    ),
+    timing!("modem.timing.line_to_ok", line_to_ok, "end of an information line to OK"),
+    timing!("modem.timing.urc_guard", urc_guard, "end of a final result to the next URC"),
+    timing!("modem.timing.connect_timeout", connect_timeout, "limit of AT+USOCO"),
+    timing!("modem.timing.close_timeout", close_timeout, "limit of the wait in AT+USOCL"),
+    timing!("modem.timing.dns_retry", dns_retry, "wait for a DNS answer before the next try"),
+    setting!("modem.timing.dns_tries", "a number", "DNS tries", modem.timing.dns_tries),
+    setting!("modem.socket.receive_bytes", "bytes", "what a socket holds for the client", modem.sockets.receive_bytes),
+    setting!("modem.socket.send_bytes", "bytes", "what a TCP socket holds unacknowledged", modem.sockets.send_bytes),
+    setting!("sim.state", "ready, absent, failure, pin:DIGITS or puk:DIGITS", "the SIM at power-on", modem.sim.state),
+    setting!("sim.imsi", "text", "IMSI", modem.sim.imsi),
+    setting!("sim.iccid", "text", "ICCID", modem.sim.iccid),
+    setting!("sim.number", "none or text", "own number", modem.sim.number),
+    setting!("cell.coverage", "true or false", "coverage at power-on", modem.cell.coverage),
+    setting!("cell.admission", "home, roaming or denied", "whether the network lets the modem in", modem.cell.admission),
+    setting!("cell.operator_long", "text", "operator's long name", modem.cell.operator_long),
+    setting!("cell.operator_short", "text", "operator's short name", modem.cell.operator_short),
+    setting!("cell.operator_numeric", "text", "MCC and MNC", modem.cell.operator_numeric),
+    setting!("cell.location_area", "text", "location area code, hexadecimal", modem.cell.location_area),
+    setting!("cell.cell_id", "text", "cell identity, hexadecimal", modem.cell.cell_id),
+    setting!(
+        "cell.signal_strength",
+        "0 to 31, or 99",
+        "signal strength as AT+CSQ codes it",
+        modem.cell.signal_strength,
+        |v: u8| (v <= 31 || v == 99).then_some(v)
+    ),
+    setting!(
+        "cell.signal_quality",
+        "0 to 7, or 99",
+        "signal quality as AT+CSQ codes it",
+        modem.cell.signal_quality,
+        |v: u8| (v <= 7 || v == 99).then_some(v)
+    ),
+    setting!("pdp.address", "an IPv4 address", "the device's address", modem.pdp.address),
+    setting!("pdp.dns_primary", "none or an IPv4 address", "name server that the network tells", modem.pdp.dns_primary),
+    setting!("pdp.dns_secondary", "none or an IPv4 address", "the second one", modem.pdp.dns_secondary),
+    setting!("pdp.refused", "true or false", "PDP activation is refused", modem.pdp.refused),
+    Setting {
+        key: "link.latency",
+        takes: RANGE,
+        help: "one-way latency between modem and peers",
+        get: |parts| parts.link.latency.write(),
+        set: |parts, text| {
+            parts.link.latency = Value::read(text)?;
+            Some(())
+        },
+    },
+    setting!("chip.unique_id", "24 hexadecimal digits", "unique id; the device id is the same", soc.unique_id),
+    setting!("chip.lsi_hz", "17000 to 47000", "LSI oscillator of this chip", soc.clock.lsi_hz, |hz| {
+        within(hz, 17_000, 47_000)
+    }),
+    setting!("chip.pll_lock_low_us", "microseconds", "shortest PLL lock time", soc.clock.pll_lock_low_us),
+    setting!("chip.pll_lock_high_us", "microseconds", "longest PLL lock time", soc.clock.pll_lock_high_us),
+    startup!("chip.hsi_startup", hsi_startup_ps, "HSI start-up time"),
+    startup!("chip.hse_startup", hse_startup_ps, "HSE start-up time"),
+    startup!("chip.lse_startup", lse_startup_ps, "LSE start-up time"),
+    startup!("chip.lsi_startup", lsi_startup_ps, "LSI start-up time"),
+    setting!("board.hse_hz", "4000000 to 26000000", "high-speed crystal", soc.clock.hse_hz, |hz| {
+        within(hz, 4_000_000, 26_000_000)
+    }),
+    setting!("board.lse_hz", "1 to 1000000", "low-speed crystal", soc.clock.lse_hz, |hz| within(hz, 1, 1_000_000)),
+    setting!("board.battery_mv", "0 to 5118", "battery voltage in millivolts", battery_mv, |mv| within(mv, 0, 5_118)),
+    setting!("board.charge_percent", "0 to 100", "charge of the battery", charge_percent, |p| within(p, 0, 100)),
+    setting!("board.power_source", "none, usb-host or adapter", "what feeds the charger", power_source),
+];
+
+/// Applies `--set` options.
+pub fn apply(parts: &mut Parts, options: &[KeyValue]) -> Result<(), CliError> {
+    for KeyValue { key, value } in options {
+        let Some(setting) = SETTINGS.iter().find(|setting| setting.key == key) else {
+            let hint = did_you_mean(key, SETTINGS.iter().map(|setting| setting.key));
+            return Err(CliError::Usage(format!("--set {key}: no such setting{hint}; `lockstep settings` lists them")));
+        };
+        (setting.set)(parts, value).ok_or_else(|| {
+            CliError::Usage(format!("--set {key}={value}: it takes {}; {}", setting.takes, setting.help))
+        })?;
+    }
+    let clock = &parts.soc.clock;
+    if clock.pll_lock_low_us > clock.pll_lock_high_us {
+        let (low, high) = (clock.pll_lock_low_us, clock.pll_lock_high_us);
+        return Err(CliError::Usage(format!("chip.pll_lock_low_us ({low}) is above chip.pll_lock_high_us ({high})")));
+    }
+    Ok(())
+}
+
+/// The value of an own application's setting, for the same messages.
+pub fn parse_value<T: FromStr>(option: &KeyValue, takes: impl Display) -> Result<T, CliError> {
+    let KeyValue { key, value } = option;
+    value.parse().map_err(|_| CliError::Usage(format!("--app-set {key}={value}: it takes {takes}")))
+}
+
+/// `lockstep settings`.
+pub fn list(arguments: &SettingsArguments) -> Result<Outcome, CliError> {
+    let mut output = Output::new();
+    let parts = Parts::default();
+    for setting in SETTINGS {
+        let default = (setting.get)(&parts);
+        if arguments.json {
+            let Setting { key, takes, help, .. } = setting;
+            output.json(&serde_json::json!({ "key": key, "default": default, "takes": takes, "help": help }))?;
+        } else {
+            output.line(&format!("{}={default}", setting.key))?;
+            output.line(&format!("    {} ({})", setting.help, setting.takes))?;
+        }
+    }
+    output.finish()?;
+    Ok(Outcome::Done)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key_value(text: &str) -> KeyValue {
+        super::super::options::parse_key_value(text).unwrap()
+    }
+
+    #[test]
+    fn every_default_can_be_given_back() {
+        let mut parts = Parts::default();
+        for setting in SETTINGS {
+            let default = (setting.get)(&parts);
+            (setting.set)(&mut parts, &default).unwrap_or_else(|| panic!("{}={default}", setting.key));
+            assert_eq!((setting.get)(&parts), default, "{}", setting.key);
+            assert_eq!((setting.set)(&mut parts, "\u{0}?"), None, "{} takes anything", setting.key);
+        }
+    }
+
+    #[test]
+    fn keys_are_unique() {
+        for (i, setting) in SETTINGS.iter().enumerate() {
+            assert!(SETTINGS.iter().skip(i + 1).all(|other| other.key != setting.key), "{}", setting.key);
+        }
+    }
+
+    #[test]
+    fn a_setting_reaches_the_machine_s_parts() {
+        let mut parts = Parts::default();
+        let options = [
+            key_value("modem.timing.boot=2s..4.5s"),
+            key_value("sim.state=pin:1234"),
+            key_value("chip.unique_id=0123456789abcdef01234567"),
+            key_value("cell.admission=roaming"),
+        ];
+        apply(&mut parts, &options).unwrap();
+        assert_eq!(parts.modem.timing.boot, DurationRange { low_us: 2_000_000, high_us: 4_500_000 });
+        assert_eq!(parts.modem.sim.state, SimState::Pin { pin: "1234".to_owned(), tries: 3 });
+        assert_eq!(parts.soc.unique_id[..2], [1, 0x23]);
+        assert_eq!(parts.modem.cell.admission, Admission::Roaming);
+    }
+
+    #[test]
+    fn an_unknown_key_is_refused_with_the_nearest() {
+        let error = apply(&mut Parts::default(), &[key_value("modem.timing.bot=1s")]).unwrap_err().to_string();
+        assert!(error.contains("did you mean modem.timing.boot?"), "{error}");
+        let error = apply(&mut Parts::default(), &[key_value("cell.signal_strength=40")]).unwrap_err().to_string();
+        assert!(error.contains("0 to 31, or 99"), "{error}");
+        assert!(apply(&mut Parts::default(), &[key_value("modem.timing.boot=4s..2s")]).is_err());
+    }
+}
