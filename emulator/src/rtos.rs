@@ -307,7 +307,8 @@ impl Sram<'_> {
         let length = bytes.iter().position(|byte| *byte == 0)?;
         let name = bytes.get(..length)?;
         // A task may have no name at all; one that has one spells it in ASCII.
-        name.iter().all(|byte| byte.is_ascii_graphic() || *byte == b' ')
+        name.iter()
+            .all(|byte| byte.is_ascii_graphic() || *byte == b' ')
             .then(|| String::from_utf8_lossy(name).into_owned())
     }
 

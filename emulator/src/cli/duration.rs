@@ -12,7 +12,8 @@ const UNITS: [(&str, u128); 6] = [
 
 /// A duration in picoseconds. Exact: no floating point.
 pub fn parse_duration_ps(text: &str) -> Result<u64, String> {
-    let wrong = || format!("{text:?} is not a duration: give a number and a unit of us, ms, s, m or h, for example 30s");
+    let wrong =
+        || format!("{text:?} is not a duration: give a number and a unit of us, ms, s, m or h, for example 30s");
     let digits_end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let (number, unit) = text.split_at(digits_end);
     let (_, unit_ps) = UNITS.iter().find(|(name, _)| *name == unit.trim()).ok_or_else(wrong)?;

@@ -59,7 +59,8 @@ mod tests {
 
     #[test]
     fn both_forms_are_read() {
-        let text = "hash 100 aa 0.1 s\n{\"type\":\"hash\",\"instructions\":200,\"hash\":\"bb\"}\n{\"type\":\"at\"}\nhash x\n{";
+        let text =
+            "hash 100 aa 0.1 s\n{\"type\":\"hash\",\"instructions\":200,\"hash\":\"bb\"}\n{\"type\":\"at\"}\nhash x\n{";
         let hashes = Hashes::parse(text);
         assert_eq!(hashes.differing(100, "aa"), None);
         assert_eq!(hashes.differing(200, "aa"), Some("bb"));

@@ -26,7 +26,8 @@ pub struct Guest {
 pub fn read_file(path: &Path) -> Result<Vec<u8>, CliError> {
     let length = std::fs::metadata(path).map_err(CliError::io(path))?.len();
     if length > LARGEST_FILE {
-        let reason = format!("{length} bytes: larger than any firmware image or table (64 MB); is this the right file?");
+        let reason =
+            format!("{length} bytes: larger than any firmware image or table (64 MB); is this the right file?");
         return Err(CliError::File { path: path.to_owned(), reason });
     }
     std::fs::read(path).map_err(CliError::io(path))
@@ -112,8 +113,10 @@ fn read_app(path: &Path, settings: &[KeyValue]) -> Result<Image, CliError> {
     let is_user_part = |function| function == ModuleFunction::UserPart;
     if let Some(other) = image.modules.iter().find(|located| !is_user_part(located.module.info.function)) {
         let info = &other.module.info;
-        let reason =
-            format!("a {} {}, not a user module; give it as a plain argument instead of --app", info.function, info.index);
+        let reason = format!(
+            "a {} {}, not a user module; give it as a plain argument instead of --app",
+            info.function, info.index
+        );
         return Err(CliError::File { path: path.to_owned(), reason });
     }
     Ok(image)
@@ -133,9 +136,8 @@ fn set_app(config: &mut AppConfig, setting: &KeyValue) -> Result<(), CliError> {
                 "semi_automatic" => SystemMode::SemiAutomatic,
                 "manual" => SystemMode::Manual,
                 other => {
-                    let text = format!(
-                        "--app-set system_mode={other}: it takes default, automatic, semi_automatic or manual"
-                    );
+                    let text =
+                        format!("--app-set system_mode={other}: it takes default, automatic, semi_automatic or manual");
                     return Err(CliError::Usage(text));
                 }
             };

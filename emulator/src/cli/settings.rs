@@ -223,7 +223,12 @@ pub const SETTINGS: &[Setting] = &[
     setting!("modem.baud_hz", "0 to 921600", "bit rate at power-on; 0 is autobauding", modem.baud_hz, |hz| {
         within(hz, 0, 921_600)
     }),
-    setting!("modem.cts_when_off", "true or false", "CTS says ready while the module is off", modem.behaviour.cts_when_off),
+    setting!(
+        "modem.cts_when_off",
+        "true or false",
+        "CTS says ready while the module is off",
+        modem.behaviour.cts_when_off
+    ),
     setting!(
         "modem.cts_while_booting",
         "true or false",
@@ -296,7 +301,12 @@ pub const SETTINGS: &[Setting] = &[
     setting!("sim.iccid", "text", "ICCID", modem.sim.iccid),
     setting!("sim.number", "none or text", "own number", modem.sim.number),
     setting!("cell.coverage", "true or false", "coverage at power-on", modem.cell.coverage),
-    setting!("cell.admission", "home, roaming or denied", "whether the network lets the modem in", modem.cell.admission),
+    setting!(
+        "cell.admission",
+        "home, roaming or denied",
+        "whether the network lets the modem in",
+        modem.cell.admission
+    ),
     setting!("cell.operator_long", "text", "operator's long name", modem.cell.operator_long),
     setting!("cell.operator_short", "text", "operator's short name", modem.cell.operator_short),
     setting!("cell.operator_numeric", "text", "MCC and MNC", modem.cell.operator_numeric),

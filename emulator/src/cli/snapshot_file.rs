@@ -15,8 +15,10 @@ const HEADER_LENGTH: usize = 8 + 4 + 32;
 
 /// Writes a snapshot.
 pub fn write(path: &Path, snapshot: &Snapshot) -> Result<(), CliError> {
-    let body = postcard::to_stdvec(snapshot)
-        .map_err(|error| CliError::File { path: path.to_owned(), reason: format!("cannot encode the state: {error}") })?;
+    let body = postcard::to_stdvec(snapshot).map_err(|error| CliError::File {
+        path: path.to_owned(),
+        reason: format!("cannot encode the state: {error}"),
+    })?;
     let mut bytes = Vec::with_capacity(HEADER_LENGTH + body.len());
     bytes.extend(MAGIC);
     bytes.extend(VERSION.to_le_bytes());

@@ -1,0 +1,362 @@
+//! `lockstep run`.
+
+use std::collections::BTreeSet;
+use std::io::IsTerminal;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use lockstep::electron::MODE_BUTTON;
+use lockstep::rtos::RtosObserver;
+use lockstep::{Machine, Stop};
+use lockstep_images::SymbolTable;
+use lockstep_peripherals::rcc::ResetCause;
+
+use super::arguments::Pace;
+use super::duration::seconds;
+use super::hashes::Hashes;
+use super::led::LedWatch;
+use super::output::Output;
+use super::parts::Parts;
+use super::press::{Button, Edge, edges};
+use super::semihosting::{HostCall, serve};
+use super::show::{Event, Json, Lines, Plain, Show, translate};
+use super::summary::{Finding, Summary, not_reached};
+use super::{CliError, Outcome, RunArguments, load, logging, settings, snapshot_file};
+use crate::view::LiveView;
+
+/// The machine stops at multiples of this for what is shown and asked for. It has no influence on the run.
+const SLICE_PS: u64 = 10_000_000_000;
+
+/// `lockstep run`.
+pub fn run(arguments: &RunArguments) -> Result<Outcome, CliError> {
+    let compare = arguments.compare_hashes.as_deref().map(Hashes::read).transpose()?;
+    let (machine, symbols, title) = make(arguments)?;
+    let stop = Arc::new(AtomicBool::new(false));
+    let handler_stop = Arc::clone(&stop);
+    // Without a handler an interrupt ends the process at once: worse, but no reason to refuse.
+    if let Err(error) = ctrlc::set_handler(move || handler_stop.store(true, Ordering::Relaxed)) {
+        tracing::warn!("no orderly end on Ctrl-C: {error}");
+    }
+    let is_live = !arguments.json
+        && !arguments.plain
+        && arguments.hash_every.is_none()
+        && std::io::stdout().is_terminal()
+        && std::io::stdin().is_terminal();
+    let show: Box<dyn Show> = if arguments.json {
+        Box::new(Json::new())
+    } else if is_live {
+        logging::hold();
+        Box::new(LiveView::start(title, Arc::clone(&stop))?)
+    } else {
+        Box::new(Plain::new())
+    };
+    let mut runner = Runner::new(arguments, machine, symbols, compare, show, stop);
+    let went = runner.go();
+    let ended = runner.show.end();
+    if is_live {
+        logging::release();
+    }
+    went?;
+    ended?;
+    if let Some(path) = &arguments.snapshot_out {
+        snapshot_file::write(path, &runner.machine.snapshot())?;
+    }
+    runner.summarise()
+}
+
+fn make(arguments: &RunArguments) -> Result<(Machine, SymbolTable, String), CliError> {
+    if let Some(path) = &arguments.snapshot_in {
+        let snapshot = snapshot_file::read(path)?;
+        let machine = Machine::restore(&snapshot, arguments.semihosting)?;
+        return Ok((machine, SymbolTable::default(), path.display().to_string()));
+    }
+    let mut parts = Parts::default();
+    settings::apply(&mut parts, &arguments.set)?;
+    let guest = load::load(arguments)?;
+    let machine = parts.machine(guest.flash, arguments.seed, arguments.semihosting)?;
+    let title = arguments.firmware.as_ref().map_or_else(|| "own images".to_owned(), |v| format!("firmware {v}"));
+    Ok((machine, guest.symbols, title))
+}
+
+struct Runner<'a> {
+    arguments: &'a RunArguments,
+    machine: Machine,
+    symbols: SymbolTable,
+    compare: Option<Hashes>,
+    show: Box<dyn Show>,
+    stop: Arc<AtomicBool>,
+    edges: std::vec::IntoIter<Edge>,
+    next_edge: Option<Edge>,
+    end_ps: u64,
+    from_ps: u64,
+    from_instructions: u64,
+    next_hash: u64,
+    compared: u64,
+    lines: Lines,
+    led: LedWatch,
+    rtos: RtosObserver,
+    reported: BTreeSet<String>,
+    findings: Vec<Finding>,
+    exited: bool,
+    started: Instant,
+    host: Duration,
+}
+
+impl<'a> Runner<'a> {
+    fn new(
+        arguments: &'a RunArguments,
+        machine: Machine,
+        symbols: SymbolTable,
+        compare: Option<Hashes>,
+        show: Box<dyn Show>,
+        stop: Arc<AtomicBool>,
+    ) -> Self {
+        let from_ps = machine.now().time_ps;
+        let from_instructions = machine.instructions();
+        let every = arguments.hash_every.unwrap_or(u64::MAX);
+        // Hashes fall on multiples, so that runs from different snapshots can be compared.
+        let next_hash = (from_instructions / every + 1).saturating_mul(every);
+        let mut edges = edges(&arguments.press).into_iter();
+        let next_edge = edges.find(|edge| edge.at_ps >= from_ps);
+        let reported = machine.world.state.ledger.entries().keys().cloned().collect();
+        Self {
+            arguments,
+            machine,
+            symbols,
+            compare,
+            show,
+            stop,
+            edges,
+            next_edge,
+            end_ps: from_ps.saturating_add(arguments.for_ps),
+            from_ps,
+            from_instructions,
+            next_hash,
+            compared: 0,
+            lines: Lines::default(),
+            led: LedWatch::default(),
+            rtos: RtosObserver::default(),
+            reported,
+            findings: Vec::new(),
+            exited: false,
+            started: Instant::now(),
+            host: Duration::ZERO,
+        }
+    }
+
+    fn go(&mut self) -> Result<(), CliError> {
+        let went = self.slices();
+        self.host = self.started.elapsed();
+        for event in self.lines.stale(u64::MAX) {
+            self.show.event(&event, &self.symbols)?;
+        }
+        went
+    }
+
+    fn slices(&mut self) -> Result<(), CliError> {
+        loop {
+            let now_ps = self.machine.now().time_ps;
+            while let Some(edge) = self.next_edge.filter(|edge| edge.at_ps <= now_ps) {
+                self.press(edge);
+                self.next_edge = self.edges.next();
+            }
+            if now_ps >= self.end_ps {
+                break;
+            }
+            let slice_end_ps = (now_ps / SLICE_PS + 1) * SLICE_PS;
+            let edge_ps = self.next_edge.map_or(u64::MAX, |edge| edge.at_ps);
+            self.advance(slice_end_ps.min(edge_ps).min(self.end_ps))?;
+            self.report()?;
+            self.show.look(&self.machine, &self.led)?;
+            if self.is_over() {
+                break;
+            }
+            self.keep_pace();
+        }
+        if let Some(stage) = self.arguments.until
+            && self.machine.observer.stage(stage).is_none()
+        {
+            self.findings.push(not_reached(stage, self.machine.now().time_ps));
+        }
+        if let (Some(_), 0) = (&self.compare, self.compared) {
+            let text = "--compare-hashes: no hash of this run has its like in the file; was --hash-every the same?";
+            return Err(CliError::Usage(text.to_owned()));
+        }
+        Ok(())
+    }
+
+    /// Runs up to a time; hashes on the way.
+    fn advance(&mut self, to_ps: u64) -> Result<(), CliError> {
+        while self.machine.now().time_ps < to_ps {
+            let stop = if self.arguments.hash_every.is_some() {
+                self.machine.run_until_instruction(self.next_hash, to_ps)?
+            } else {
+                self.machine.run_until_ps(to_ps)?
+            };
+            if stop == Stop::HostCall {
+                self.host_call()?;
+                if self.exited {
+                    return Ok(());
+                }
+            }
+            if let Some(every) = self.arguments.hash_every
+                && self.machine.instructions() >= self.next_hash
+            {
+                self.hash()?;
+                self.next_hash = self.next_hash.saturating_add(every);
+                if self.exited {
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn hash(&mut self) -> Result<(), CliError> {
+        // What happened before comes before.
+        self.report()?;
+        let hash = self.machine.state_hash().to_hex().to_string();
+        let (instructions, time_ps) = (self.machine.instructions(), self.machine.now().time_ps);
+        let event = Event::Hash { time_ps, instructions, hash: hash.clone() };
+        self.show.event(&event, &self.symbols)?;
+        let Some(compare) = &self.compare else { return Ok(()) };
+        self.compared += u64::from(compare.has(instructions));
+        if let Some(other) = compare.differing(instructions, &hash) {
+            let text = format!("at {instructions} instructions the state hash is {hash}, was {other}");
+            self.findings.push(Finding { kind: "divergence", time_ps, text });
+            self.exited = true;
+        }
+        Ok(())
+    }
+
+    fn host_call(&mut self) -> Result<(), CliError> {
+        let time_ps = self.machine.now().time_ps;
+        match serve(&mut self.machine) {
+            HostCall::Continue(bytes) => {
+                for byte in bytes {
+                    if let Some(event) = self.lines.byte("guest", byte, time_ps) {
+                        self.show.event(&event, &self.symbols)?;
+                    }
+                }
+            }
+            HostCall::Exit(status) => {
+                self.exited = true;
+                if status != 0 {
+                    let text = format!("the guest ended with status {status}");
+                    self.findings.push(Finding { kind: "exit_status", time_ps, text });
+                }
+            }
+            HostCall::Breakpoint => {
+                self.exited = true;
+                let pc = super::show::place(self.machine.registers().pc, &self.symbols);
+                let text = format!("BKPT at {pc} is no semihosting call; leave out --semihosting to let it fault");
+                self.findings.push(Finding { kind: "breakpoint", time_ps, text });
+            }
+        }
+        Ok(())
+    }
+
+    fn press(&mut self, edge: Edge) {
+        tracing::info!("{} s: {:?} {}", seconds(edge.at_ps), edge.button, if edge.down { "down" } else { "up" });
+        match edge.button {
+            Button::Reset => self.machine.reset(ResetCause::Pin),
+            Button::Mode => {
+                let now = self.machine.now();
+                // The button connects the pin to ground; the chip's pull-up does the rest.
+                let level = edge.down.then_some(false);
+                self.machine.world.with_soc(now, 0, |soc, env| soc.drive_pin(MODE_BUTTON, level, env));
+                self.machine.world.follow_soc(now);
+            }
+        }
+    }
+
+    /// Shows what was seen since the last time.
+    fn report(&mut self) -> Result<(), CliError> {
+        for seen in self.machine.observer.take_seen() {
+            if let Some(event) = translate(seen, &mut self.lines) {
+                self.show.event(&event, &self.symbols)?;
+            }
+        }
+        let time_ps = self.machine.now().time_ps;
+        for event in self.lines.stale(time_ps) {
+            self.show.event(&event, &self.symbols)?;
+        }
+        if let Some(state) = self.led.sample(&self.machine) {
+            self.show.event(&Event::Led { time_ps, state }, &self.symbols)?;
+        }
+        for event in self.newly_unmodelled() {
+            self.show.event(&event, &self.symbols)?;
+            if self.arguments.strict
+                && let Event::Unmodelled { time_ps, .. } = event
+            {
+                let text = super::show::event_text(&event, &self.symbols);
+                self.findings.push(Finding { kind: "unmodelled", time_ps, text });
+            }
+        }
+        Ok(())
+    }
+
+    /// Compares entries instead of draining the ledger's own list, which belongs to the simulated state.
+    fn newly_unmodelled(&mut self) -> Vec<Event> {
+        let state = &mut self.machine.world.state;
+        let commands = state.electron.modem.ledger().entries();
+        let is_known = self.reported.len() == commands.len() + state.ledger.entries().len();
+        if is_known {
+            return Vec::new();
+        }
+        let mut events = Vec::new();
+        let commands: Vec<(String, u64)> =
+            commands.iter().map(|(name, entry)| (format!("modem: {name}"), entry.first_time_ps)).collect();
+        for (name, time_ps) in commands {
+            if self.reported.insert(name.clone()) {
+                events.push(Event::Unmodelled { time_ps, name, pc: None });
+            }
+        }
+        for (name, entry) in state.ledger.entries() {
+            if self.reported.insert(name.clone()) {
+                let (time_ps, pc) = (entry.first_time_ps, Some(entry.first_pc));
+                events.push(Event::Unmodelled { time_ps, name: name.clone(), pc });
+            }
+        }
+        events
+    }
+
+    fn is_over(&self) -> bool {
+        let is_reached = self.arguments.until.is_some_and(|stage| self.machine.observer.stage(stage).is_some());
+        let is_strict_broken = self.arguments.strict && self.findings.iter().any(|f| f.kind == "unmodelled");
+        self.exited || is_reached || is_strict_broken || self.stop.load(Ordering::Relaxed)
+    }
+
+    /// With `--pace real` waits until the host's clock has come as far as the virtual one.
+    fn keep_pace(&self) {
+        if self.arguments.pace == Pace::Free {
+            return;
+        }
+        let virtual_us = (self.machine.now().time_ps - self.from_ps) / 1_000_000;
+        let ahead = Duration::from_micros(virtual_us).saturating_sub(self.started.elapsed());
+        std::thread::sleep(ahead);
+    }
+
+    fn summarise(&mut self) -> Result<Outcome, CliError> {
+        let tasks = self.rtos.look(&self.machine);
+        let mut summary = Summary {
+            machine: &mut self.machine,
+            symbols: &self.symbols,
+            findings: std::mem::take(&mut self.findings),
+            host: self.host,
+            from_ps: self.from_ps,
+            from_instructions: self.from_instructions,
+            tasks,
+        };
+        let outcome = summary.judge();
+        let mut output = Output::new();
+        if self.arguments.json {
+            output.json(&summary.json(outcome))?;
+        } else {
+            output.text(&summary.text(outcome))?;
+        }
+        output.finish()?;
+        Ok(outcome)
+    }
+}

@@ -1,0 +1,248 @@
+//! The end of a run: what was reached, what went wrong, what was not modelled, how fast it was.
+
+use std::time::Duration;
+
+use lockstep::rtos::Task;
+use lockstep::{CoreState, Machine};
+use lockstep_images::SymbolTable;
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::Outcome;
+use super::duration::seconds;
+use super::exception_names::exception_name;
+use super::options::{STAGES, stage_name};
+use super::output::grouped;
+use super::show::{cause_text, fault_json, fault_text, place};
+
+/// Something that is wrong, with its evidence.
+#[derive(Clone, Debug, Serialize)]
+pub struct Finding {
+    /// `guest_fault`, `lock_up`, `unmodelled`, `stage_not_reached`, `exit_status`, `breakpoint` or `divergence`.
+    pub kind: &'static str,
+    /// When, in picoseconds.
+    pub time_ps: u64,
+    /// What, for people.
+    pub text: String,
+}
+
+impl Finding {
+    fn outcome(&self) -> Outcome {
+        match self.kind {
+            "guest_fault" | "breakpoint" => Outcome::GuestFault,
+            "lock_up" => Outcome::Hang,
+            "divergence" => Outcome::Divergence,
+            _ => Outcome::ExpectationFailed,
+        }
+    }
+}
+
+/// How a run went.
+pub struct Summary<'a> {
+    /// The machine at its end.
+    pub machine: &'a mut Machine,
+    /// Symbols of the images.
+    pub symbols: &'a SymbolTable,
+    /// What the run itself found.
+    pub findings: Vec<Finding>,
+    /// Host time taken.
+    pub host: Duration,
+    /// Virtual time at the beginning of the run in picoseconds.
+    pub from_ps: u64,
+    /// Instructions at the beginning of the run.
+    pub from_instructions: u64,
+    /// Tasks at the end; `None` when no RTOS is recognised.
+    pub tasks: Option<Vec<Task>>,
+}
+
+struct Speed {
+    virtual_s_per_host_s: f64,
+    mips: f64,
+    host_s: f64,
+}
+
+impl Summary<'_> {
+    /// Adds what the machine's observer found, and tells how the run ended.
+    pub fn judge(&mut self) -> Outcome {
+        let observer = &self.machine.observer;
+        let mut found = Vec::new();
+        for fault in observer.faults() {
+            let text = fault_text(fault, self.symbols);
+            found.push(Finding { kind: "guest_fault", time_ps: fault.now.time_ps, text });
+        }
+        let hard_faults = observer.exception_counts().get(lockstep::core::exceptions::HARD_FAULT).copied();
+        if hard_faults.unwrap_or(0) > 0 && observer.faults().is_empty() {
+            let text = "HardFault was entered without a configurable fault before it".to_owned();
+            found.push(Finding { kind: "guest_fault", time_ps: self.machine.now().time_ps, text });
+        }
+        if let Some((now, pc)) = observer.lock_up() {
+            let pc = place(pc, self.symbols);
+            // A lock-up that a reset ended is a fault; one that lasts is a hang.
+            let lasts = self.machine.core_state() == CoreState::LockedUp;
+            let (kind, end) = if lasts { ("lock_up", "nothing reset it") } else { ("guest_fault", "a reset ended it") };
+            found.push(Finding { kind, time_ps: now.time_ps, text: format!("the core locked up at {pc}; {end}") });
+        }
+        found.append(&mut self.findings);
+        found.sort_by_key(|finding| finding.time_ps);
+        self.findings = found;
+        self.findings.iter().map(Finding::outcome).max().unwrap_or(Outcome::Done)
+    }
+
+    fn speed(&self) -> Speed {
+        let host_s = self.host.as_secs_f64().max(1e-9);
+        let virtual_s = (self.machine.now().time_ps - self.from_ps) as f64 / 1e12;
+        let instructions = (self.machine.instructions() - self.from_instructions) as f64;
+        Speed { virtual_s_per_host_s: virtual_s / host_s, mips: instructions / 1e6 / host_s, host_s }
+    }
+
+    fn exceptions(&self) -> Vec<(String, u64)> {
+        let counts = self.machine.observer.exception_counts().iter().enumerate();
+        counts.filter(|(_, count)| **count > 0).map(|(number, count)| (exception_name(number), *count)).collect()
+    }
+
+    /// The last line of `--json`.
+    pub fn json(&mut self, outcome: Outcome) -> Value {
+        let state_hash = self.machine.state_hash().to_hex().to_string();
+        let speed = self.speed();
+        let commands = self.machine.world.state.electron.modem.ledger().entries().clone();
+        let observer = &self.machine.observer;
+        let unmodelled: Vec<Value> = self.machine.world.state.ledger.entries().iter().map(|(name, entry)| {
+            json!({
+                "name": name, "count": entry.count, "first_pc": entry.first_pc, "first_time_ps": entry.first_time_ps,
+                "symbol": self.symbols.at(entry.first_pc).map(|(symbol, _)| symbol.name.as_str()),
+            })
+        }).collect();
+        let commands: Vec<Value> = commands
+            .iter()
+            .map(|(name, entry)| json!({ "name": name, "count": entry.count, "first_time_ps": entry.first_time_ps }))
+            .collect();
+        let resets: Vec<Value> = observer
+            .resets()
+            .iter()
+            .map(|reset| {
+                let (time_ps, instructions) = (reset.now.time_ps, reset.instructions);
+                json!({ "time_ps": time_ps, "instructions": instructions, "cause": cause_text(reset.cause) })
+            })
+            .collect();
+        json!({
+            "type": "summary",
+            "exit_code": outcome as u8,
+            "seed": self.machine.world.state.decisions.seed(),
+            "time_ps": self.machine.now().time_ps,
+            "cycles": self.machine.cycles(),
+            "instructions": self.machine.instructions(),
+            "stages": observer.stages(),
+            "state_hash": state_hash,
+            "findings": self.findings,
+            "exceptions": self.exceptions().into_iter().map(|(name, count)| (name, json!(count)))
+                .collect::<serde_json::Map<_, _>>(),
+            "resets": resets,
+            "faults": observer.faults().iter().map(|f| fault_json(f, self.symbols)).collect::<Vec<_>>(),
+            "tasks": self.tasks,
+            "unmodelled": unmodelled,
+            "unmodelled_commands": commands,
+            "speed": {
+                "virtual_s_per_host_s": speed.virtual_s_per_host_s, "mips": speed.mips, "host_s": speed.host_s,
+                "skipped_cycles": self.machine.skipped_cycles(),
+            },
+        })
+    }
+
+    /// The same for people.
+    pub fn text(&mut self, outcome: Outcome) -> String {
+        let mut lines = Vec::new();
+        let hash = self.machine.state_hash().to_hex();
+        let machine = &*self.machine;
+        let observer = &machine.observer;
+        lines.push(String::new());
+        lines.push(format!(
+            "{} s virtual, {} instructions, {} cycles, seed {}",
+            seconds(machine.now().time_ps),
+            grouped(machine.instructions()),
+            grouped(machine.cycles()),
+            machine.world.state.decisions.seed()
+        ));
+        lines.push(format!("state hash {hash}"));
+        lines.push("stages".to_owned());
+        for (name, stage) in STAGES {
+            lines.push(match observer.stage(stage) {
+                Some(at) => {
+                    format!("  {name:<16} {:>12} s  {:>16} instructions", seconds(at.time_ps), grouped(at.instructions))
+                }
+                None => format!("  {name:<16}            -"),
+            });
+        }
+        let exceptions: Vec<String> =
+            self.exceptions().iter().map(|(name, count)| format!("{name} {}", grouped(*count))).collect();
+        lines
+            .push(format!("exceptions  {}", if exceptions.is_empty() { "none".into() } else { exceptions.join(", ") }));
+        for reset in observer.resets() {
+            lines.push(format!("reset       {:>12} s  {}", seconds(reset.now.time_ps), cause_text(reset.cause)));
+        }
+        match &self.tasks {
+            Some(tasks) => {
+                lines.push("tasks".to_owned());
+                lines.extend(tasks.iter().map(task_text));
+            }
+            None => lines.push("tasks       unknown: no RTOS recognised".to_owned()),
+        }
+        self.ledgers(&mut lines);
+        lines.push(match self.findings.len() {
+            0 => "findings    none".to_owned(),
+            count => format!("findings    {count}"),
+        });
+        for Finding { kind, time_ps, text } in &self.findings {
+            lines.push(format!("  {:>12} s  {kind}: {text}", seconds(*time_ps)));
+        }
+        let speed = self.speed();
+        lines.push(format!(
+            "speed       {:.2} virtual seconds per host second, {:.1} MIPS ({:.2} s; {} cycles were idle and skipped)",
+            speed.virtual_s_per_host_s,
+            speed.mips,
+            speed.host_s,
+            grouped(self.machine.skipped_cycles())
+        ));
+        lines.push(format!("exit        {} ({outcome:?})", outcome as u8));
+        lines.push(String::new());
+        lines.join("\n")
+    }
+
+    fn ledgers(&mut self, lines: &mut Vec<String>) {
+        let commands = self.machine.world.state.electron.modem.ledger().entries().clone();
+        let entries = self.machine.world.state.ledger.entries();
+        if entries.is_empty() && commands.is_empty() {
+            lines.push("unmodelled  nothing was used that is not modelled".to_owned());
+            return;
+        }
+        lines.push("unmodelled".to_owned());
+        for (name, entry) in entries {
+            let first =
+                format!("first at {} s, PC {}", seconds(entry.first_time_ps), place(entry.first_pc, self.symbols));
+            lines.push(format!("  {:>10}  {name}, {first}", grouped(entry.count)));
+        }
+        for (name, entry) in &commands {
+            lines.push(format!(
+                "  {:>10}  modem: {name}, first at {} s",
+                grouped(entry.count),
+                seconds(entry.first_time_ps)
+            ));
+        }
+    }
+}
+
+/// One task in a line.
+pub fn task_text(task: &Task) -> String {
+    let never_used = task.never_used_bytes.map_or("unknown".to_owned(), |bytes| bytes.to_string());
+    let state = format!("{:?}", task.state).to_lowercase();
+    let name = if task.name.is_empty() { "(no name)" } else { &task.name };
+    format!(
+        "  {name:<16} priority {:<2} {state:<9} SP {:#010x}, {} bytes of stack free now, {never_used} never used",
+        task.priority, task.stack_pointer, task.free_bytes
+    )
+}
+
+/// The finding of a stage that was to be reached.
+pub fn not_reached(stage: lockstep::Stage, time_ps: u64) -> Finding {
+    let text = format!("stage {} was not reached by {} s", stage_name(stage), seconds(time_ps));
+    Finding { kind: "stage_not_reached", time_ps, text }
+}
