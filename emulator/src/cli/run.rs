@@ -20,7 +20,7 @@ use super::output::Output;
 use super::parts::Parts;
 use super::press::{Button, Edge, edges};
 use super::semihosting::{HostCall, serve};
-use super::show::{Event, Json, Lines, Plain, Show, translate};
+use super::show::{Event, Json, Lines, Plain, Show, event_text, event_time_ps, translate};
 use super::summary::{Finding, Summary, not_reached};
 use super::{CliError, Outcome, RunArguments, load, logging, settings, snapshot_file};
 use crate::view::LiveView;
@@ -273,24 +273,19 @@ impl<'a> Runner<'a> {
 
     /// Shows what was seen since the last time.
     fn report(&mut self) -> Result<(), CliError> {
-        for seen in self.machine.observer.take_seen() {
-            if let Some(event) = translate(seen, &mut self.lines) {
-                self.show.event(&event, &self.symbols)?;
-            }
-        }
         let time_ps = self.machine.now().time_ps;
-        for event in self.lines.stale(time_ps) {
-            self.show.event(&event, &self.symbols)?;
-        }
-        if let Some(state) = self.led.sample(&self.machine) {
-            self.show.event(&Event::Led { time_ps, state }, &self.symbols)?;
-        }
-        for event in self.newly_unmodelled() {
-            self.show.event(&event, &self.symbols)?;
+        let seen = self.machine.observer.take_seen();
+        let mut events: Vec<Event> = seen.into_iter().filter_map(|seen| translate(seen, &mut self.lines)).collect();
+        events.extend(self.lines.stale(time_ps));
+        events.extend(self.led.sample(&self.machine).map(|state| Event::Led { time_ps, state }));
+        events.extend(self.newly_unmodelled());
+        events.sort_by_key(event_time_ps);
+        for event in &events {
+            self.show.event(event, &self.symbols)?;
             if self.arguments.strict
-                && let Event::Unmodelled { time_ps, .. } = event
+                && let Event::Unmodelled { time_ps, .. } = *event
             {
-                let text = super::show::event_text(&event, &self.symbols);
+                let text = event_text(event, &self.symbols);
                 self.findings.push(Finding { kind: "unmodelled", time_ps, text });
             }
         }
