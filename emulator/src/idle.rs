@@ -15,7 +15,12 @@ const MIN_DISTANCE_CYCLES: u64 = 3_000;
 const MAX_ROUND_INSTRUCTIONS: u64 = 400;
 /// Tries to be left out after a failed search, doubled each time up to the limit.
 const FIRST_PAUSE: u32 = 4;
-const LAST_PAUSE: u32 = 4096;
+const LAST_PAUSE: u32 = 64;
+/// Rounds run before a known loop is given up for this time. One may not be enough: an interrupt between LDREX and
+/// STREX opens the exclusive monitor, and only the next round brings it back to what it was.
+const ROUNDS: u32 = 3;
+/// Failures in a row after which a loop is forgotten.
+const FAILURES: u32 = 16;
 /// Loops remembered.
 const KNOWN_LOOPS: usize = 8;
 
@@ -24,6 +29,7 @@ struct Round {
     low_pc: u32,
     high_pc: u32,
     cycles: u64,
+    failures: u32,
 }
 
 /// Finds idle loops and skips them.
@@ -54,9 +60,8 @@ impl IdleFinder {
         if limit_cycles.saturating_sub(from.cycles) < MIN_DISTANCE_CYCLES {
             return Ok(None);
         }
-        let known = self.known.iter().find(|r| (r.low_pc..=r.high_pc).contains(&registers.pc)).copied();
-        if let Some(round) = known {
-            return self.try_round(engine, world, registers, from, limit_cycles, round.cycles).map(Some);
+        if let Some(index) = self.known.iter().position(|r| (r.low_pc..=r.high_pc).contains(&registers.pc)) {
+            return self.try_rounds(engine, world, *registers, from, limit_cycles, index).map(Some);
         }
         if self.pause > 0 {
             self.pause -= 1;
@@ -66,38 +71,51 @@ impl IdleFinder {
     }
 
     /// Runs one round and, if it was a fixed point, skips all further whole rounds before the limit.
-    fn try_round(
+    fn try_rounds(
         &mut self,
         engine: &mut Engine,
         world: &mut World,
-        before: &CoreRegisters,
+        mut before: CoreRegisters,
         from: RunEnd,
         limit_cycles: u64,
-        round_cycles: u64,
+        index: usize,
     ) -> Result<RunEnd, EngineError> {
+        let round_cycles = self.known[index].cycles;
         let accesses = world.accesses;
         self.sram.resize(world.memory.sram.len(), 0);
-        let copied = world.memory.sram.read(0, &mut self.sram);
-        world.begin_run(from.cycles + round_cycles);
-        let end = engine.run(world, from.cycles, from.instructions)?;
-        let same = copied
-            && end.reason == StopReason::Deadline
-            && end.cycles == from.cycles + round_cycles
-            && world.accesses == accesses
-            && engine.registers() == *before
-            && same_content(world, &self.sram);
-        if !same {
-            self.known.retain(|r| !(r.low_pc..=r.high_pc).contains(&before.pc) || r.cycles != round_cycles);
-            return Ok(end);
+        let mut at = from;
+        for _ in 0..ROUNDS {
+            let start = at;
+            let copied = world.memory.sram.read(0, &mut self.sram);
+            world.begin_run(start.cycles + round_cycles);
+            at = engine.run(world, start.cycles, start.instructions)?;
+            let after = engine.registers();
+            let whole_round = copied
+                && at.reason == StopReason::Deadline
+                && at.cycles == start.cycles + round_cycles
+                && world.accesses == accesses
+                && after.pc == before.pc;
+            if !whole_round || limit_cycles < at.cycles + round_cycles {
+                break;
+            }
+            if after == before && same_content(world, &self.sram) {
+                self.known[index].failures = 0;
+                let rounds = (limit_cycles - at.cycles) / round_cycles;
+                let skipped = rounds * round_cycles;
+                self.skipped_cycles += skipped;
+                return Ok(RunEnd {
+                    cycles: at.cycles + skipped,
+                    instructions: at.instructions + rounds * (at.instructions - start.instructions),
+                    reason: StopReason::Deadline,
+                });
+            }
+            before = after;
         }
-        let rounds = (limit_cycles - end.cycles) / round_cycles;
-        let skipped = rounds * round_cycles;
-        self.skipped_cycles += skipped;
-        Ok(RunEnd {
-            cycles: end.cycles + skipped,
-            instructions: end.instructions + rounds * (end.instructions - from.instructions),
-            reason: StopReason::Deadline,
-        })
+        self.known[index].failures += 1;
+        if self.known[index].failures == FAILURES {
+            self.known.remove(index);
+        }
+        Ok(at)
     }
 
     /// Steps until the registers come back to what they were, to learn the length of a round.
@@ -125,7 +143,7 @@ impl IdleFinder {
                 if self.known.len() == KNOWN_LOOPS {
                     self.known.remove(0);
                 }
-                self.known.push(Round { low_pc, high_pc, cycles: at.cycles - from.cycles });
+                self.known.push(Round { low_pc, high_pc, cycles: at.cycles - from.cycles, failures: 0 });
                 self.next_pause = FIRST_PAUSE;
                 return Ok(at);
             }

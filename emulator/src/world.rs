@@ -162,7 +162,7 @@ pub struct World {
     pub reset_requested: bool,
     /// CCR trap bits or flash wait states changed.
     pub engine_settings_changed: bool,
-    /// Device accesses since the machine was made; idle recognition compares it.
+    /// Device accesses that may change something, since the machine was made; idle recognition compares it.
     pub accesses: u64,
     /// The last time turned into a cycle: the clock it was done with, the time, the cycle.
     converted: Cell<(Clock, u64, u64)>,
@@ -246,6 +246,7 @@ impl World {
 
     fn modem_output(&mut self, output: Output, now: Now) {
         self.with_soc(now, 0, |soc, env| match output {
+            Output::StartBit { .. } => soc.uart_receive_start(MODEM_USART, env),
             Output::Byte { data, bit_ps, .. } => soc.uart_receive(MODEM_USART, UartFrame::byte(data, bit_ps), env),
             Output::Cts { asserted, .. } => soc.uart_cts(MODEM_USART, asserted, env),
             Output::VInt { high, .. } => soc.drive_pin(RI_UC, Some(high), env),
@@ -322,7 +323,7 @@ const DBGMCU: std::ops::RangeInclusive<u32> = 0xe004_2000..=0xe004_2fff;
 
 impl Bus for World {
     fn read(&mut self, access: &Access) -> Result<u32, AccessFault> {
-        self.accesses += 1;
+        self.accesses += u64::from(!self.state.soc.read_changes_nothing(access.address));
         if PRIVATE_BUS.contains(&access.address) && !DBGMCU.contains(&access.address) {
             let value = self.private_bus(access, None);
             self.after_access(self.state.clock.at(access.cycles));

@@ -6,8 +6,8 @@
 //! [`Soc::clocks`] and [`Soc::take_reset_request`], all of which are cached.
 //!
 //! Approximated: a peripheral whose clock is disabled keeps running (but for the timers), only its registers are out of
-//! reach (reads give 0, writes do nothing, both reported); the low-power clock enables have no effect; an access takes no time on the
-//! bus.
+//! reach (reads give 0, writes do nothing, both noted in the ledger); the low-power clock enables have no effect; an
+//! access takes no time on the bus.
 
 macro_rules! cx {
     ($soc:expr, $env:expr) => {
@@ -297,6 +297,14 @@ impl Soc {
         self.write(address, size, old & !(1 << bit) | (value & 1) << bit, env)
     }
 
+    /// Whether a read of this address leaves everything as it is, so that a loop that polls it stands still until the
+    /// next event.
+    pub fn read_changes_nothing(&self, address: u32) -> bool {
+        map::at(address).is_some_and(|id| {
+            id.reads_change_nothing() && (self.enabled & !self.in_reset) & id.bit() != 0
+        })
+    }
+
     fn read_device(&mut self, id: Id, address: u32, size: u32, env: &mut SocEnv<'_>) -> u32 {
         if (self.enabled & !self.in_reset) & id.bit() == 0 {
             self.report_unclocked(id, "read", env);
@@ -335,7 +343,7 @@ impl Soc {
     #[cold]
     fn report_unclocked(&self, id: Id, access: &str, env: &mut SocEnv<'_>) {
         let name = devices::device(&self.dma, &self.devices, id).name();
-        env.unmodelled(&format!("unclocked {access} {name}"));
+        env.ledger.note(&format!("unclocked {access} {name}"), env.pc, env.now.time_ps);
     }
 
     /// An unaligned access: the core makes aligned ones of it (ARMv7-M A3.2.1), from low to high.

@@ -22,7 +22,7 @@ impl DmaBus for PeripheralPort<'_> {
         let id = map::at(address).filter(|_| is_aligned(address, size))?;
         let device = peripheral_mut(self.devices, id)?;
         if self.enabled & id.bit() == 0 {
-            cx.unmodelled(&format!("unclocked read {}", device.name()));
+            cx.ledger.note(&format!("unclocked read {}", device.name()), cx.pc, cx.now.time_ps);
             return Some(0);
         }
         self.touched |= id.bit();
@@ -34,7 +34,7 @@ impl DmaBus for PeripheralPort<'_> {
         let Some(id) = map::at(address).filter(|_| is_aligned(address, size)) else { return false };
         let Some(device) = peripheral_mut(self.devices, id) else { return false };
         if self.enabled & id.bit() == 0 {
-            cx.unmodelled(&format!("unclocked write {}", device.name()));
+            cx.ledger.note(&format!("unclocked write {}", device.name()), cx.pc, cx.now.time_ps);
             return true;
         }
         self.touched |= id.bit();
