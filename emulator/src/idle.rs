@@ -40,12 +40,18 @@ pub struct IdleFinder {
     next_pause: u32,
     sram: Vec<u8>,
     skipped_cycles: u64,
+    skipped_instructions: u64,
 }
 
 impl IdleFinder {
     /// Cycles skipped so far.
     pub fn skipped_cycles(&self) -> u64 {
         self.skipped_cycles
+    }
+
+    /// Instructions skipped so far.
+    pub fn skipped_instructions(&self) -> u64 {
+        self.skipped_instructions
     }
 
     /// Tries to skip towards `limit_cycles`. Returns where the machine is now, if it moved at all.
@@ -102,10 +108,12 @@ impl IdleFinder {
                 self.known[index].failures = 0;
                 let rounds = (limit_cycles - at.cycles) / round_cycles;
                 let skipped = rounds * round_cycles;
+                let skipped_instructions = rounds * (at.instructions - start.instructions);
                 self.skipped_cycles += skipped;
+                self.skipped_instructions += skipped_instructions;
                 return Ok(RunEnd {
                     cycles: at.cycles + skipped,
-                    instructions: at.instructions + rounds * (at.instructions - start.instructions),
+                    instructions: at.instructions + skipped_instructions,
                     reason: StopReason::Deadline,
                 });
             }

@@ -230,6 +230,11 @@ impl Machine {
         self.idle.skipped_cycles()
     }
 
+    /// Instructions of idle loops that were skipped rather than executed; they count as executed in virtual time.
+    pub fn skipped_instructions(&self) -> u64 {
+        self.idle.skipped_instructions()
+    }
+
     /// Everything, for later or for another process.
     pub fn snapshot(&self) -> Snapshot {
         Snapshot {
