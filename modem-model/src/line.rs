@@ -108,6 +108,11 @@ impl Line {
         self.transmit.len()
     }
 
+    /// A character is on the line.
+    pub fn is_sending(&self) -> bool {
+        self.sending.is_some()
+    }
+
     pub fn is_idle(&self) -> bool {
         self.sending.is_none() && self.transmit.is_empty()
     }

@@ -25,6 +25,11 @@ use crate::urc::UrcQueue;
 /// What the modem does to its pins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Output {
+    /// The start bit of a character begins on the modem's TXD; its [`Output::Byte`] follows.
+    StartBit {
+        /// When.
+        time_ps: u64,
+    },
     /// A character completed on the modem's TXD.
     Byte {
         /// The character.
@@ -62,7 +67,10 @@ impl Output {
     pub fn time_ps(&self) -> u64 {
         match *self {
             Self::Byte { end_ps, .. } => end_ps,
-            Self::Cts { time_ps, .. } | Self::VInt { time_ps, .. } | Self::Ri { time_ps, .. } => time_ps,
+            Self::StartBit { time_ps }
+            | Self::Cts { time_ps, .. }
+            | Self::VInt { time_ps, .. }
+            | Self::Ri { time_ps, .. } => time_ps,
         }
     }
 }
@@ -266,10 +274,14 @@ impl Modem {
 
     /// Moves characters and marks until the line has nothing more to do at this instant.
     fn settle_line(&mut self, decisions: &mut Decisions) {
+        let was_sending = self.line.is_sending();
         self.take_characters(decisions);
         while let Some(mark) = self.line.pump(self.now_ps) {
             self.mark_reached(mark, decisions);
             self.take_characters(decisions);
+        }
+        if self.line.is_sending() && !was_sending && !self.power.shifters_off {
+            self.outputs.push_back(Output::StartBit { time_ps: self.now_ps });
         }
         self.update_cts();
     }

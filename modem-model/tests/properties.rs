@@ -163,14 +163,24 @@ proptest! {
         let mut client = client(seed, u64::MAX);
         acts.iter().for_each(|act| perform(&mut client, act));
         let mut last_end_ps = 0;
+        let mut last_start_ps = None;
         for output in &client.outputs {
-            if let Output::Byte { end_ps, bit_ps, .. } = output {
-                prop_assert!(end_ps - 10 * bit_ps >= last_end_ps, "characters overlap");
-                last_end_ps = *end_ps;
+            match output {
+                Output::StartBit { time_ps } => last_start_ps = Some(*time_ps),
+                Output::Byte { end_ps, bit_ps, .. } => {
+                    let start_ps = end_ps - 10 * bit_ps;
+                    prop_assert!(start_ps >= last_end_ps, "characters overlap");
+                    last_end_ps = *end_ps;
+                    // Its start was told, unless the level shifters were still off then.
+                    let told_ps = last_start_ps.take();
+                    let was_cut_off = acts.iter().any(|act| matches!(act, Act::Lvloe(_)));
+                    prop_assert!(told_ps == Some(start_ps) || was_cut_off, "{told_ps:?}, began at {start_ps}");
+                }
+                _ => {}
             }
         }
-        // A reset puts any of it right.
-        for act in [Act::Lvloe(false), Act::Rts(true), Act::PowerKey(true), Act::Reset(true), Act::Wait(5000),
+        // A reset puts any of it right. It waits for commands still to be executed: the last may switch the modem off.
+        for act in [Act::Lvloe(false), Act::Rts(true), Act::PowerKey(true), Act::Reset(true), Act::Wait(60_000),
             Act::PowerKey(false), Act::Wait(20), Act::PowerKey(true), Act::Wait(6000),
             Act::Reset(false), Act::Wait(100), Act::Reset(true), Act::Wait(8000)] {
             perform(&mut client, &act);
