@@ -15,6 +15,7 @@ use crate::core::scs::{CCR_DIV_0_TRP, CCR_UNALIGN_TRP, SCR_SEVONPEND, SCR_SLEEPD
 use crate::electron::Electron;
 use crate::idle::IdleFinder;
 use crate::observe::Observer;
+use crate::semihosting::HOST_CALL;
 use crate::world::{FLASH_BASE, GuestMemory, SRAM_BASE, World, WorldState};
 
 /// What the core is doing.
@@ -119,6 +120,12 @@ pub enum MachineError {
     FlashTooLong {
         /// Its length.
         length: usize,
+    },
+    /// A model that does not let time go on.
+    #[error("a part of the board asks to be woken at {time_ps} ps again and again; this is a defect of Lockstep: please report it with images, settings and seed")]
+    Stuck {
+        /// When.
+        time_ps: u64,
     },
     /// A snapshot that does not belong to this machine.
     #[error("the snapshot holds {found} bytes of {what} instead of {expected}; it was made for another chip")]
@@ -335,6 +342,25 @@ impl Machine {
         self.reset_core();
     }
 
+    /// A finger presses the MODE button; its contact bounces as the decision stream `board.button` says.
+    pub fn press_mode(&mut self) {
+        let (now_ps, state) = (self.now().time_ps, &mut self.world.state);
+        state.electron.mode_button.press(now_ps, &mut state.decisions);
+        self.world.fire_events(self.cycles);
+    }
+
+    /// The finger lets the MODE button go.
+    pub fn release_mode(&mut self) {
+        let (now_ps, state) = (self.now().time_ps, &mut self.world.state);
+        state.electron.mode_button.release(now_ps, &mut state.decisions);
+        self.world.fire_events(self.cycles);
+    }
+
+    /// A tap on the RESET button: a pulse on NRST. How long it is held is not modelled.
+    pub fn tap_reset(&mut self) {
+        self.reset(ResetCause::Pin);
+    }
+
     /// Runs until the given number of cycles has passed since power-on (the first instruction boundary there).
     pub fn run_until_cycle(&mut self, cycles: u64) -> Result<Stop, MachineError> {
         while self.cycles < cycles {
@@ -377,6 +403,9 @@ impl Machine {
     fn step(&mut self, limit_cycles: u64) -> Result<Stop, MachineError> {
         if self.world.next_event_cycle() <= self.cycles {
             self.world.fire_events(self.cycles);
+        }
+        if self.world.stuck {
+            return Err(MachineError::Stuck { time_ps: self.now().time_ps });
         }
         self.observer.look(&mut self.world, self.cycles, self.instructions);
         if self.world.reset_requested {
@@ -493,7 +522,11 @@ impl Machine {
 
     fn breakpoint(&mut self) -> Result<Stop, MachineError> {
         let registers = self.engine.registers();
-        if self.semihosting && self.world.memory.peek_word(registers.pc & !3).is_some() {
+        let mut instruction = [0; 2];
+        if self.semihosting
+            && self.world.memory.peek(registers.pc, &mut instruction)
+            && u16::from_le_bytes(instruction) == HOST_CALL
+        {
             return Ok(Stop::HostCall);
         }
         let scs = &mut self.world.state.scs;
