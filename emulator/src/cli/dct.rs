@@ -47,7 +47,11 @@ fn show(file: &Path, json: bool) -> Result<(), CliError> {
 /// Writes beside the target and renames, so that a crash leaves the old file or the new one.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), CliError> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(CliError::io(path))?;
+    let mut builder = tempfile::Builder::new();
+    // Temporary files are private by default; this one becomes an ordinary file, with the user's umask.
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    let mut file = builder.tempfile_in(folder).map_err(CliError::io(path))?;
     file.write_all(bytes).map_err(CliError::io(path))?;
     file.as_file().sync_all().map_err(CliError::io(path))?;
     file.persist(path).map_err(|error| CliError::Io { path: path.to_owned(), source: error.error })?;

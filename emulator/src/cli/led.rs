@@ -1,4 +1,5 @@
-//! The board's RGB LED, looked at: the duty of TIM2's channels 2 to 4 on PA1 to PA3.
+//! The board's RGB LED, looked at: the duty of TIM2's channels 2 to 4 on PA1 to PA3. The LEDs hang between the supply
+//! and the pins: low is lit.
 
 use lockstep::Machine;
 use lockstep_peripherals::board::{LedState, Rgb, RgbLed};
@@ -25,10 +26,10 @@ impl LedWatch {
         }
         self.next_look_ps = now_ps + LOOK_PS;
         let state = self.led.state(now_ps);
-        (self.last != Some(state)).then(|| {
-            self.last = Some(state);
-            state
-        })
+        // The measured period of a blink jitters; what a person calls it does not.
+        let is_new = self.last.is_none_or(|last| last.to_string() != state.to_string());
+        self.last = Some(state);
+        is_new.then_some(state)
     }
 
     /// What it shows, as of the last look.
@@ -57,7 +58,7 @@ fn level(machine: &Machine, number: u8) -> u16 {
         if !enabled || period == 0 {
             return 0;
         }
-        return u16::try_from(high.min(period) * 1000 / period).unwrap_or(0);
+        return u16::try_from((period - high.min(period)) * 1000 / period).unwrap_or(0);
     }
-    if soc.pin_driven(Pin::new(Port::A, number)) == Some(true) { 1000 } else { 0 }
+    if soc.pin_driven(Pin::new(Port::A, number)) == Some(false) { 1000 } else { 0 }
 }

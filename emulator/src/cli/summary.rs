@@ -91,7 +91,8 @@ impl Summary<'_> {
     fn speed(&self) -> Speed {
         let host_s = self.host.as_secs_f64().max(1e-9);
         let virtual_s = (self.machine.now().time_ps - self.from_ps) as f64 / 1e12;
-        let instructions = (self.machine.instructions() - self.from_instructions) as f64;
+        let instructions = self.machine.instructions() - self.from_instructions;
+        let instructions = instructions.saturating_sub(self.machine.skipped_instructions()) as f64;
         Speed { virtual_s_per_host_s: virtual_s / host_s, mips: instructions / 1e6 / host_s, host_s }
     }
 
@@ -144,6 +145,7 @@ impl Summary<'_> {
             "speed": {
                 "virtual_s_per_host_s": speed.virtual_s_per_host_s, "mips": speed.mips, "host_s": speed.host_s,
                 "skipped_cycles": self.machine.skipped_cycles(),
+                "skipped_instructions": self.machine.skipped_instructions(),
             },
         })
     }
@@ -196,7 +198,7 @@ impl Summary<'_> {
         }
         let speed = self.speed();
         lines.push(format!(
-            "speed       {:.2} virtual seconds per host second, {:.1} MIPS ({:.2} s; {} cycles were idle and skipped)",
+            "speed       {:.2} virtual seconds per host second, {:.1} MIPS executed ({:.2} s; {} idle cycles skipped)",
             speed.virtual_s_per_host_s,
             speed.mips,
             speed.host_s,

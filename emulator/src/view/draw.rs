@@ -64,7 +64,9 @@ fn status_line(frame: &Frame) -> Line<'static> {
 }
 
 fn draw_led(to: &mut Target<'_>, area: Rect, frame: &Frame) {
-    let part = |thousandths: u16| u8::try_from(u32::from(thousandths.min(1000)) * 255 / 1000).unwrap_or(u8::MAX);
+    // Firmware lights the LED at about a third of full, which looks bright on the desk and dark on a screen.
+    let part =
+        |thousandths: u16| u8::try_from((u32::from(thousandths) * 255 * 5 / 2 / 1000).min(255)).unwrap_or(u8::MAX);
     let colour = Color::Rgb(part(frame.led.red), part(frame.led.green), part(frame.led.blue));
     let lit = Span::styled("      ", Style::new().bg(colour));
     let d7 = if frame.d7 { Span::styled(" D7 ", Style::new().bg(Color::Blue)) } else { Span::raw(" D7 ") };
@@ -156,6 +158,16 @@ mod tests {
         }
         assert!(!text.contains("line 10 "), "old lines scroll away");
         assert!(text.contains("unknown: no RTOS"), "what is not known is said");
+    }
+
+    #[test]
+    fn a_frame_leaves_nothing_of_the_one_before() {
+        let frame = |title: &str, time_ps, mips| Frame { title: title.to_owned(), time_ps, mips, ..Frame::default() };
+        let mut terminal = Terminal::new(TestBackend::new(120, 40)).unwrap();
+        terminal.draw(|to| draw(to, &frame("a", 10_000_000_000, 1234.0))).unwrap();
+        let later = frame("firmware 2.2.0", 7_250_000_000_000, 3.0);
+        terminal.draw(|to| draw(to, &later)).unwrap();
+        assert_eq!(terminal.backend().to_string(), screen(&later, 120, 40));
     }
 
     #[test]

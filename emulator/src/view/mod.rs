@@ -97,9 +97,10 @@ impl Show for LiveView {
         let (before, before_ps, before_instructions) = match self.last_frame {
             Some(last) if now - last.0 < FRAME_INTERVAL => return Ok(()),
             Some(last) => last,
-            None => (self.started, machine.now().time_ps, machine.instructions()),
+            None => (self.started, machine.now().time_ps, machine.instructions() - machine.skipped_instructions()),
         };
-        let (time_ps, instructions) = (machine.now().time_ps, machine.instructions());
+        let time_ps = machine.now().time_ps;
+        let instructions = machine.instructions() - machine.skipped_instructions();
         self.last_frame = Some((now, time_ps, instructions));
         let host_s = (now - before).as_secs_f64().max(1e-9);
         let mut frame = Frame::of(machine, led, self.rtos.look(machine));
