@@ -8,6 +8,7 @@ pub mod idle;
 pub mod machine;
 pub mod observe;
 pub mod rtos;
+pub mod semihosting;
 pub mod world;
 
 pub use machine::{CoreState, Machine, MachineError, MachineParts, Snapshot, Stop};

@@ -15,7 +15,6 @@ pub mod output;
 mod parts;
 mod press;
 mod run;
-mod semihosting;
 mod settings;
 pub mod show;
 mod snapshot_file;

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use lockstep::electron::MODE_BUTTON;
 use lockstep::rtos::RtosObserver;
+use lockstep::semihosting::{HostCall, serve};
 use lockstep::{Machine, Stop};
 use lockstep_images::SymbolTable;
 use lockstep_peripherals::rcc::ResetCause;
@@ -19,7 +20,6 @@ use super::led::LedWatch;
 use super::output::Output;
 use super::parts::Parts;
 use super::press::{Button, Edge, edges};
-use super::semihosting::{HostCall, serve};
 use super::show::{Event, Json, Lines, Plain, Show, event_text, event_time_ps, translate};
 use super::summary::{Finding, Summary, not_reached};
 use super::{CliError, Outcome, RunArguments, load, logging, settings, snapshot_file};
@@ -246,12 +246,6 @@ impl<'a> Runner<'a> {
                     let text = format!("the guest ended with status {status}");
                     self.findings.push(Finding { kind: "exit_status", time_ps, text });
                 }
-            }
-            HostCall::Breakpoint => {
-                self.exited = true;
-                let pc = super::show::place(self.machine.registers().pc, &self.symbols);
-                let text = format!("BKPT at {pc} is no semihosting call; leave out --semihosting to let it fault");
-                self.findings.push(Finding { kind: "breakpoint", time_ps, text });
             }
         }
         Ok(())

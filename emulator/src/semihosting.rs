@@ -1,12 +1,16 @@
-//! Semihosting calls (ARM's "Semihosting for AArch32 and AArch64", release 2.0): output and exit of test programs.
+//! Semihosting calls (ARM's "Semihosting for AArch32 and AArch64", release 2.0): output and exit of bare-metal test
+//! programs. Time is virtual; there are no files, only the console.
 
-use lockstep::Machine;
 use lockstep_peripherals::time::PS_PER_MS;
 
-/// Longest string taken from the guest.
+use crate::machine::{Machine, MachineError, Stop};
+
+/// Longest string taken from the guest, in bytes.
 const LONGEST_OUTPUT: u32 = 64 << 10;
 const ADP_STOPPED_APPLICATION_EXIT: u32 = 0x2_0026;
 const MINUS_ONE: u32 = u32::MAX;
+/// `BKPT 0xAB`, which asks the host for something.
+pub const HOST_CALL: u16 = 0xbeab;
 
 /// What a host call came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,17 +19,48 @@ pub enum HostCall {
     Continue(Vec<u8>),
     /// The guest is done, with this exit status.
     Exit(u32),
-    /// A breakpoint that is no host call.
-    Breakpoint,
 }
 
-/// Serves the BKPT that the machine stopped at, and steps over it.
+/// How a program ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SemihostingEnd {
+    /// It called SYS_EXIT or SYS_EXIT_EXTENDED with this status; 0 is success.
+    Exit(u32),
+    /// The core locked up.
+    LockUp,
+    /// The limit was reached before any of these.
+    Limit,
+}
+
+/// A finished program: see [`run_semihosting`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SemihostingRun {
+    /// Everything that it wrote.
+    pub output: Vec<u8>,
+    /// How it ended.
+    pub end: SemihostingEnd,
+}
+
+/// Runs a program that talks by semihosting until it exits, locks up, or `limit_cycles` (HCLK cycles since power-on)
+/// is reached. The machine must have been made with `semihosting` on.
+pub fn run_semihosting(machine: &mut Machine, limit_cycles: u64) -> Result<SemihostingRun, MachineError> {
+    let mut output = Vec::new();
+    let end = loop {
+        match machine.run_until_cycle(limit_cycles)? {
+            Stop::Limit => break SemihostingEnd::Limit,
+            Stop::LockUp => break SemihostingEnd::LockUp,
+            Stop::HostCall => match serve(machine) {
+                HostCall::Continue(bytes) => output.extend(bytes),
+                HostCall::Exit(status) => break SemihostingEnd::Exit(status),
+            },
+        }
+    };
+    Ok(SemihostingRun { output, end })
+}
+
+/// Serves the call that the machine stopped at ([`Stop::HostCall`]), and steps over it.
 pub fn serve(machine: &mut Machine) -> HostCall {
     let mut registers = machine.registers();
-    let mut instruction = [0; 2];
-    if !machine.world.memory.peek(registers.pc, &mut instruction) || u16::from_le_bytes(instruction) != 0xbeab {
-        return HostCall::Breakpoint;
-    }
     let [operation, parameter, ..] = registers.r;
     let word = |machine: &Machine, index: u32| machine.world.memory.peek_word(parameter.wrapping_add(4 * index));
     let mut output = Vec::new();
