@@ -8,7 +8,7 @@ use std::net::Ipv4Addr;
 
 use lockstep_modem::network::{DnsServer, LinkConfig, Peer, PeerAt};
 use lockstep_modem::{AtLogEntry, Datagram, Modem, ModemConfig, Network, Output};
-use lockstep_peripherals::board::{Bq24195, I2cTarget, Max17043};
+use lockstep_peripherals::board::{Bq24195, Button, I2cTarget, Max17043};
 use lockstep_peripherals::soc::{Soc, SocSettings};
 use lockstep_peripherals::{Board, Now, Pin, Port, UartFrame};
 use lockstep_traces::Decisions;
@@ -56,6 +56,8 @@ pub struct Electron {
     pub pmic: Bq24195,
     /// Fuel gauge.
     pub gauge: Max17043,
+    /// MODE button. [`Machine::press_mode`] and [`Machine::release_mode`] are the finger.
+    pub mode_button: Button,
     i2c_target: Option<u8>,
     /// Observations since the last call of [`Electron::take_events`].
     #[serde(skip)]
@@ -69,6 +71,7 @@ impl Electron {
             modem,
             pmic: Bq24195::new(),
             gauge: Max17043::new(4_000, 85),
+            mode_button: Button::new(MODE_BUTTON),
             i2c_target: None,
             events: BoardEvents::default(),
         }
@@ -83,7 +86,7 @@ impl Electron {
 
     /// When [`Electron::advance`] is due, in picoseconds.
     pub fn next_wake_ps(&self) -> u64 {
-        self.modem.next_wake_ps()
+        self.modem.next_wake_ps().min(self.mode_button.next_edge_ps().unwrap_or(u64::MAX))
     }
 
     /// Brings the parts to `now`; returns what the modem did to its pins.

@@ -5,6 +5,7 @@ pub mod clock;
 pub mod core;
 pub mod electron;
 pub mod idle;
+pub mod led;
 pub mod machine;
 pub mod observe;
 pub mod rtos;

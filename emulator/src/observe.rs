@@ -7,6 +7,7 @@ use lockstep_peripherals::rcc::ResetCause;
 use serde::Serialize;
 
 use crate::core::exceptions::{EXCEPTION_COUNT, PEND_SV, SV_CALL};
+use crate::led::LedObserver;
 use crate::machine::GuestFault;
 use crate::world::World;
 
@@ -103,6 +104,7 @@ pub struct Observer {
     exception_counts: [u64; EXCEPTION_COUNT],
     seen: Vec<Seen>,
     registered: bool,
+    led: LedObserver,
 }
 
 impl Default for Observer {
@@ -115,6 +117,7 @@ impl Default for Observer {
             exception_counts: [0; EXCEPTION_COUNT],
             seen: Vec::new(),
             registered: false,
+            led: LedObserver::default(),
         }
     }
 }
@@ -148,6 +151,11 @@ impl Observer {
     /// How often each exception was entered, by number.
     pub fn exception_counts(&self) -> &[u64] {
         &self.exception_counts
+    }
+
+    /// The RGB LED: `led().state()` is what it shows, `led().rgb()` its brightness, `led().changes()` its past.
+    pub fn led(&self) -> &LedObserver {
+        &self.led
     }
 
     /// Takes what was seen since the last call.
@@ -200,6 +208,7 @@ impl Observer {
 
     pub(crate) fn look(&mut self, world: &mut World, cycles: u64, instructions: u64) {
         let now = world.state.clock.at(cycles);
+        self.led.look(&world.state.soc, now.time_ps);
         if world.state.scs.vtor != 0 {
             self.reach(Stage::VectorTable, now, instructions);
         }
