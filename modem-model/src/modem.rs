@@ -19,7 +19,7 @@ use crate::registration::{Registration, RegistrationStatus, RegistrationStep};
 use crate::resolver::Resolver;
 use crate::sim::Sim;
 use crate::sockets::{SocketView, Sockets};
-use crate::time::TimerQueue;
+use crate::time::{PS_PER_MS, TimerQueue};
 use crate::urc::UrcQueue;
 
 /// What the modem does to its pins.
@@ -75,6 +75,9 @@ impl Output {
     }
 }
 
+/// One TDMA frame (3GPP TS 45.010): 60/13 ms.
+const GSM_FRAME_PS: u64 = 60 * PS_PER_MS / 13;
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 enum Input {
     Character { data: u8, bit_ps: u64 },
@@ -106,6 +109,7 @@ pub struct Modem {
     pub(crate) outputs: VecDeque<Output>,
     pub(crate) timers: TimerQueue<Timer>,
     pub(crate) line: Line,
+    last_character_ps: u64,
     pub(crate) power: Power,
     pub(crate) profile: Profile,
     pub(crate) execution: Execution,
@@ -131,6 +135,7 @@ impl Modem {
             sim: Sim { state: config.sim.state.clone() },
             config,
             now_ps: 0,
+            last_character_ps: 0,
             inputs: VecDeque::new(),
             outputs: VecDeque::new(),
             timers: TimerQueue::default(),
@@ -254,6 +259,7 @@ impl Modem {
     fn apply(&mut self, input: Input, decisions: &mut Decisions) {
         match input {
             Input::Character { data, bit_ps } => {
+                self.note_sleep();
                 // Before the AT interface runs, and with the level shifters off, characters are lost.
                 if self.power.state == PowerState::On && !self.power.shifters_off && !self.line.receive(data, bit_ps) {
                     self.ledger.unmodelled("character lost: receive buffer full", self.now_ps);
@@ -269,6 +275,17 @@ impl Modem {
                 self.config.cell.signal_quality = quality;
             }
             Input::Detach => self.detach(decisions),
+        }
+    }
+
+    /// With `AT+UPSV=1` the real module's serial line sleeps after some silence and this character would wake it, and
+    /// be lost or wait; here the line is always awake.
+    fn note_sleep(&mut self) {
+        let silent_ps = self.now_ps.saturating_sub(self.line.idle_since_ps().max(self.last_character_ps));
+        let sleeps_after_ps = u64::from(self.profile.power_saving_frames) * GSM_FRAME_PS;
+        self.last_character_ps = self.now_ps;
+        if self.profile.power_saving == 1 && self.line.is_idle() && silent_ps > sleeps_after_ps {
+            self.ledger.unmodelled("AT+UPSV=1: a character while the serial line would sleep", self.now_ps);
         }
     }
 

@@ -23,7 +23,9 @@ pub(crate) struct Profile {
     pub operator_format: u32,
     /// The `ind` of `AT+CMER`.
     pub indicator_reporting: u32,
+    /// The mode of `AT+UPSV`, and the silence in GSM frames after which mode 1 lets the serial line sleep.
     pub power_saving: u32,
+    pub power_saving_frames: u32,
     pub hex_mode: bool,
     pub sms_text_mode: bool,
     pub sms_indications: Vec<u32>,
@@ -46,6 +48,7 @@ impl Default for Profile {
             operator_format: 0,
             indicator_reporting: 0,
             power_saving: 0,
+            power_saving_frames: 0,
             hex_mode: false,
             sms_text_mode: false,
             sms_indications: vec![0, 0],

@@ -107,7 +107,26 @@ fn firmware_2_2_0_reaches_its_client_hello() {
     assert!(unanswered[0].is_client_hello());
     assert_eq!((unanswered[0].from.port, unanswered[0].to.port, unanswered[0].bytes.len()), (5684, 5684, 111));
     let ledger = client.modem.ledger().entries().keys().cloned().collect::<Vec<_>>();
-    assert_eq!(ledger, ["AT+UPSV: sleep of the serial line"]);
+    assert!(ledger.is_empty(), "{ledger:?}");
+}
+
+#[test]
+fn a_character_after_the_silence_that_upsv_names_is_counted() {
+    let mut client = Client::ready();
+    client.ok("AT+UPSV=1,40");
+    client.wait_ms(150);
+    client.ok("AT");
+    assert!(client.modem.ledger().entries().is_empty(), "40 frames are 185 ms");
+    client.wait_ms(200);
+    client.ok("AT");
+    assert_eq!(client.modem.ledger().entries().len(), 1);
+    client.ok("AT+UPSV=0");
+    client.wait_ms(20_000);
+    client.ok("AT");
+    assert_eq!(client.modem.ledger().entries().len(), 1);
+    client.send(b"AT+UPSV=1,39\r");
+    client.wait_ms(100);
+    assert!(!client.take().ends_with(b"OK\r\n"));
 }
 
 #[test]

@@ -33,7 +33,7 @@ pub fn run(modem: &mut Modem, name: &str, form: &Form, decisions: &mut Decisions
         }),
         ("+IPR", Form::Read) => line(format!("+IPR: {}", modem.line.baud_hz())),
         ("+IPR", Form::Set(params)) => rate(modem, Args(params)),
-        ("+UPSV", Form::Read) => line(format!("+UPSV: {}", modem.profile.power_saving)),
+        ("+UPSV", Form::Read) => power_saving_read(modem),
         ("+UPSV", Form::Set(params)) => power_saving(modem, Args(params)),
         ("+CMUX", _) => unmodelled(modem, name, form),
         _ => return None,
@@ -71,10 +71,26 @@ fn rate(modem: &mut Modem, args: Args<'_>) -> Handled {
     ok()
 }
 
+fn power_saving_read(modem: &Modem) -> Handled {
+    match (modem.profile.power_saving, modem.profile.power_saving_frames) {
+        (1, frames) => line(format!("+UPSV: 1,{frames}")),
+        (mode, _) => line(format!("+UPSV: {mode}")),
+    }
+}
+
+/// Silence after which `AT+UPSV=1` lets the serial line sleep, in GSM frames (u-blox AT commands manual, +UPSV).
+const POWER_SAVING_FRAMES: u32 = 2000;
+
 fn power_saving(modem: &mut Modem, args: Args<'_>) -> Handled {
-    modem.profile.power_saving = args.number_to(0, 3)?;
-    if modem.profile.power_saving > 0 {
-        modem.ledger.unmodelled("AT+UPSV: sleep of the serial line", modem.now_ps);
+    let mode = args.number_to(0, 3)?;
+    let frames = args.number_or(1, POWER_SAVING_FRAMES)?;
+    if !(40..=65_000).contains(&frames) {
+        return Err(CmeError::IncorrectParameters.into());
+    }
+    modem.profile.power_saving = mode;
+    modem.profile.power_saving_frames = frames;
+    if mode > 1 {
+        modem.ledger.unmodelled(&format!("AT+UPSV={mode}: sleep by RTS or DTR"), modem.now_ps);
     }
     ok()
 }
