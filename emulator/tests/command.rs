@@ -311,14 +311,15 @@ fn expectations_decide_the_exit_code() {
     assert_eq!(code(&["--until", "reset"]), Some(0));
     assert_eq!(code(&["--until", "scheduler"]), Some(1));
     assert_eq!(code(&["--strict"]), Some(0));
-    // Reads ADC1, whose clock is off and which is not modelled.
-    files.file("adc", &bare_metal(&[0x4801, 0x6801, 0xe7fe, 0xbf00, 0x2000, 0x4001], 0));
+    // Switches on the clock of ADC1, which is not modelled, and reads it.
+    let read_adc = [0x4803, 0x2101, 0x0209, 0x6001, 0x4802, 0x6801, 0xe7fe, 0xbf00, 0x3844, 0x4002, 0x2000, 0x4001];
+    files.file("adc", &bare_metal(&read_adc, 0));
     let adc = ["run", "adc@0x08000000", "--for", "20ms"];
     assert_eq!(lockstep(dir, &adc).status.code(), Some(0));
     let output = lockstep(dir, &[adc.as_slice(), &["--strict"]].concat());
     assert_eq!(output.status.code(), Some(1));
     let text = stdout(&output);
-    assert!(text.contains("ADC") && text.contains("0x08000042"), "{text}");
+    assert!(text.contains("ADC") && text.contains("0x0800004a"), "{text}");
 }
 
 #[test]
@@ -365,7 +366,7 @@ fn genuine_firmware_shows_its_tasks_and_its_led() {
     let run = |arguments: &[&str]| {
         Command::new(env!("CARGO_BIN_EXE_lockstep")).args(arguments).current_dir(dir).output().unwrap()
     };
-    let output = run(&["run", "--firmware", "2.2.0", "--for", "6s", "--json"]);
+    let output = run(&["run", "--firmware", "2.2.0", "--for", "8s", "--json"]);
     if output.status.code() == Some(2) && String::from_utf8_lossy(&output.stderr).contains("images fetch") {
         // Not `eprintln`, which the test harness keeps to itself when a test passes.
         let text = b"SKIPPED (no vendor images): genuine_firmware_shows_its_tasks_and_its_led\n";

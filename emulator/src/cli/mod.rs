@@ -7,7 +7,6 @@ mod error;
 mod exception_names;
 mod hashes;
 mod images;
-pub mod led;
 mod load;
 mod logging;
 pub mod options;

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use lockstep::electron::MODE_BUTTON;
 use lockstep::rtos::RtosObserver;
 use lockstep::semihosting::{HostCall, serve};
 use lockstep::{Machine, Stop};
@@ -16,7 +15,6 @@ use lockstep_peripherals::rcc::ResetCause;
 use super::arguments::Pace;
 use super::duration::seconds;
 use super::hashes::Hashes;
-use super::led::LedWatch;
 use super::output::Output;
 use super::parts::Parts;
 use super::press::{Button, Edge, edges};
@@ -94,7 +92,8 @@ struct Runner<'a> {
     next_hash: u64,
     compared: u64,
     lines: Lines,
-    led: LedWatch,
+    pending: Vec<Event>,
+    led_changes: usize,
     rtos: RtosObserver,
     reported: BTreeSet<String>,
     findings: Vec<Finding>,
@@ -135,7 +134,8 @@ impl<'a> Runner<'a> {
             next_hash,
             compared: 0,
             lines: Lines::default(),
-            led: LedWatch::default(),
+            pending: Vec::new(),
+            led_changes: 0,
             rtos: RtosObserver::default(),
             reported,
             findings: Vec::new(),
@@ -168,7 +168,7 @@ impl<'a> Runner<'a> {
             let edge_ps = self.next_edge.map_or(u64::MAX, |edge| edge.at_ps);
             self.advance(slice_end_ps.min(edge_ps).min(self.end_ps))?;
             self.report()?;
-            self.show.look(&self.machine, &self.led)?;
+            self.show.look(&self.machine)?;
             if self.is_over() {
                 break;
             }
@@ -195,7 +195,7 @@ impl<'a> Runner<'a> {
                 self.machine.run_until_ps(to_ps)?
             };
             if stop == Stop::HostCall {
-                self.host_call()?;
+                self.host_call();
                 if self.exited {
                     return Ok(());
                 }
@@ -230,14 +230,12 @@ impl<'a> Runner<'a> {
         Ok(())
     }
 
-    fn host_call(&mut self) -> Result<(), CliError> {
+    fn host_call(&mut self) {
         let time_ps = self.machine.now().time_ps;
         match serve(&mut self.machine) {
             HostCall::Continue(bytes) => {
                 for byte in bytes {
-                    if let Some(event) = self.lines.byte("guest", byte, time_ps) {
-                        self.show.event(&event, &self.symbols)?;
-                    }
+                    self.pending.extend(self.lines.byte("guest", byte, time_ps));
                 }
             }
             HostCall::Exit(status) => {
@@ -248,20 +246,14 @@ impl<'a> Runner<'a> {
                 }
             }
         }
-        Ok(())
     }
 
     fn press(&mut self, edge: Edge) {
         tracing::info!("{} s: {:?} {}", seconds(edge.at_ps), edge.button, if edge.down { "down" } else { "up" });
         match edge.button {
             Button::Reset => self.machine.reset(ResetCause::Pin),
-            Button::Mode => {
-                let now = self.machine.now();
-                // The button connects the pin to ground; the chip's pull-up does the rest.
-                let level = edge.down.then_some(false);
-                self.machine.world.with_soc(now, 0, |soc, env| soc.drive_pin(MODE_BUTTON, level, env));
-                self.machine.world.follow_soc(now);
-            }
+            Button::Mode if edge.down => self.machine.press_mode(),
+            Button::Mode => self.machine.release_mode(),
         }
     }
 
@@ -269,9 +261,13 @@ impl<'a> Runner<'a> {
     fn report(&mut self) -> Result<(), CliError> {
         let time_ps = self.machine.now().time_ps;
         let seen = self.machine.observer.take_seen();
-        let mut events: Vec<Event> = seen.into_iter().filter_map(|seen| translate(seen, &mut self.lines)).collect();
+        let mut events = std::mem::take(&mut self.pending);
+        events.extend(seen.into_iter().filter_map(|seen| translate(seen, &mut self.lines)));
         events.extend(self.lines.stale(time_ps));
-        events.extend(self.led.sample(&self.machine).map(|state| Event::Led { time_ps, state }));
+        let changes = self.machine.observer.led().changes();
+        let new_changes = changes.get(self.led_changes..).unwrap_or_default().iter();
+        events.extend(new_changes.map(|change| Event::Led { time_ps: change.time_ps, state: change.state }));
+        self.led_changes = changes.len();
         events.extend(self.newly_unmodelled());
         events.sort_by_key(event_time_ps);
         for event in &events {

@@ -11,7 +11,6 @@ use serde_json::json;
 
 use super::CliError;
 use super::duration::seconds;
-use super::led::LedWatch;
 use super::options::stage_name;
 use super::output::{Output, escape, grouped, hex};
 
@@ -45,7 +44,7 @@ pub trait Show {
     /// Something happened.
     fn event(&mut self, event: &Event, symbols: &SymbolTable) -> Result<(), CliError>;
     /// The machine went on by a slice.
-    fn look(&mut self, machine: &Machine, led: &LedWatch) -> Result<(), CliError>;
+    fn look(&mut self, machine: &Machine) -> Result<(), CliError>;
     /// The run is over: nothing more is shown, and the terminal is as it was.
     fn end(&mut self) -> Result<(), CliError>;
 }
@@ -170,7 +169,7 @@ impl Show for Plain {
         }
     }
 
-    fn look(&mut self, _machine: &Machine, _led: &LedWatch) -> Result<(), CliError> {
+    fn look(&mut self, _machine: &Machine) -> Result<(), CliError> {
         self.output.finish()
     }
 
@@ -255,7 +254,7 @@ impl Show for Json {
         self.output.json(&value)
     }
 
-    fn look(&mut self, _machine: &Machine, _led: &LedWatch) -> Result<(), CliError> {
+    fn look(&mut self, _machine: &Machine) -> Result<(), CliError> {
         self.output.finish()
     }
 

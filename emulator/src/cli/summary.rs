@@ -1,10 +1,12 @@
 //! The end of a run: what was reached, what went wrong, what was not modelled, how fast it was.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use lockstep::rtos::Task;
 use lockstep::{CoreState, Machine};
 use lockstep_images::SymbolTable;
+use lockstep_peripherals::ledger::Unmodelled;
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -107,12 +109,8 @@ impl Summary<'_> {
         let speed = self.speed();
         let commands = self.machine.world.state.electron.modem.ledger().entries().clone();
         let observer = &self.machine.observer;
-        let unmodelled: Vec<Value> = self.machine.world.state.ledger.entries().iter().map(|(name, entry)| {
-            json!({
-                "name": name, "count": entry.count, "first_pc": entry.first_pc, "first_time_ps": entry.first_time_ps,
-                "symbol": self.symbols.at(entry.first_pc).map(|(symbol, _)| symbol.name.as_str()),
-            })
-        }).collect();
+        let ledger = &self.machine.world.state.ledger;
+        let (unmodelled, notes) = (self.ledger_json(ledger.entries()), self.ledger_json(ledger.notes()));
         let commands: Vec<Value> = commands
             .iter()
             .map(|(name, entry)| json!({ "name": name, "count": entry.count, "first_time_ps": entry.first_time_ps }))
@@ -142,6 +140,7 @@ impl Summary<'_> {
             "tasks": self.tasks,
             "unmodelled": unmodelled,
             "unmodelled_commands": commands,
+            "notes": notes,
             "speed": {
                 "virtual_s_per_host_s": speed.virtual_s_per_host_s, "mips": speed.mips, "host_s": speed.host_s,
                 "skipped_cycles": self.machine.skipped_cycles(),
@@ -209,8 +208,31 @@ impl Summary<'_> {
         lines.join("\n")
     }
 
+    fn ledger_line(&self, name: &str, entry: &Unmodelled) -> String {
+        let place = place(entry.first_pc, self.symbols);
+        format!("  {:>10}  {name}, first at {} s, PC {place}", grouped(entry.count), seconds(entry.first_time_ps))
+    }
+
+    /// Ledger entries as JSON.
+    fn ledger_json(&self, entries: &BTreeMap<String, Unmodelled>) -> Vec<Value> {
+        let entry_json = |(name, entry): (&String, &Unmodelled)| {
+            json!({
+                "name": name, "count": entry.count, "first_pc": entry.first_pc, "first_time_ps": entry.first_time_ps,
+                "symbol": self.symbols.at(entry.first_pc).map(|(symbol, _)| symbol.name.as_str()),
+            })
+        };
+        entries.iter().map(entry_json).collect()
+    }
+
     fn ledgers(&mut self, lines: &mut Vec<String>) {
         let commands = self.machine.world.state.electron.modem.ledger().entries().clone();
+        let notes = self.machine.world.state.ledger.notes();
+        if !notes.is_empty() {
+            lines.push("notes       as on hardware, and hardly meant".to_owned());
+        }
+        for (name, entry) in notes {
+            lines.push(self.ledger_line(name, entry));
+        }
         let entries = self.machine.world.state.ledger.entries();
         if entries.is_empty() && commands.is_empty() {
             lines.push("unmodelled  nothing was used that is not modelled".to_owned());
@@ -218,9 +240,7 @@ impl Summary<'_> {
         }
         lines.push("unmodelled".to_owned());
         for (name, entry) in entries {
-            let first =
-                format!("first at {} s, PC {}", seconds(entry.first_time_ps), place(entry.first_pc, self.symbols));
-            lines.push(format!("  {:>10}  {name}, {first}", grouped(entry.count)));
+            lines.push(self.ledger_line(name, entry));
         }
         for (name, entry) in &commands {
             lines.push(format!(

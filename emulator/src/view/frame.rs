@@ -6,7 +6,6 @@ use lockstep_peripherals::Pin;
 use lockstep_peripherals::board::Rgb;
 
 use crate::cli::duration::seconds;
-use crate::cli::led::LedWatch;
 use crate::cli::options::STAGES;
 
 /// One picture of a run.
@@ -54,12 +53,12 @@ const D7: Pin = lockstep::electron::D7;
 
 impl Frame {
     /// The machine as it is.
-    pub fn of(machine: &Machine, led: &LedWatch, tasks: Option<Vec<Task>>) -> Self {
+    pub fn of(machine: &Machine, tasks: Option<Vec<Task>>) -> Self {
         let state = &machine.world.state;
         let modem = &state.electron.modem;
         let (circuit, packet) = modem.registration();
         let pdp = modem.pdp_profiles().iter().any(|profile| profile.active);
-        let led_state = led.state();
+        let led = machine.observer.led();
         Self {
             time_ps: machine.now().time_ps,
             instructions: machine.instructions(),
@@ -69,8 +68,8 @@ impl Frame {
                 CoreState::LockedUp => Some("LOCKED UP"),
             },
             led: led.rgb(),
-            led_text: led_state.map_or_else(|| "off".to_owned(), |state| state.to_string()),
-            led_meaning: led_state.and_then(|state| state.meaning()),
+            led_text: led.state().to_string(),
+            led_meaning: led.state().meaning(),
             d7: state.soc.pin_driven(D7) == Some(true),
             stages: STAGES
                 .iter()

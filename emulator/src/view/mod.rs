@@ -16,7 +16,6 @@ use lockstep_images::SymbolTable;
 use ratatui::DefaultTerminal;
 use ratatui::crossterm::event::{self, Event as TerminalEvent, KeyCode, KeyEventKind, KeyModifiers};
 
-use crate::cli::led::LedWatch;
 use crate::cli::show::{Event, Show, event_text, event_time_ps};
 use crate::cli::{CliError, duration::seconds};
 use frame::Frame;
@@ -30,7 +29,7 @@ const LINES_KEPT: usize = 200;
 
 /// The live view, seen from the run's side.
 pub struct LiveView {
-    frames: Option<Sender<Frame>>,
+    frames: Option<Sender<Box<Frame>>>,
     thread: Option<JoinHandle<std::io::Result<()>>>,
     title: String,
     started: Instant,
@@ -92,7 +91,7 @@ impl Show for LiveView {
         Ok(())
     }
 
-    fn look(&mut self, machine: &Machine, led: &LedWatch) -> Result<(), CliError> {
+    fn look(&mut self, machine: &Machine) -> Result<(), CliError> {
         let now = Instant::now();
         let (before, before_ps, before_instructions) = match self.last_frame {
             Some(last) if now - last.0 < FRAME_INTERVAL => return Ok(()),
@@ -103,13 +102,13 @@ impl Show for LiveView {
         let instructions = machine.instructions() - machine.skipped_instructions();
         self.last_frame = Some((now, time_ps, instructions));
         let host_s = (now - before).as_secs_f64().max(1e-9);
-        let mut frame = Frame::of(machine, led, self.rtos.look(machine));
+        let mut frame = Frame::of(machine, self.rtos.look(machine));
         frame.title.clone_from(&self.title);
         frame.speed = (time_ps - before_ps) as f64 / 1e12 / host_s;
         frame.mips = (instructions - before_instructions) as f64 / 1e6 / host_s;
         frame.modem_lines = self.modem.iter().cloned().collect();
         frame.other_lines = self.other.iter().cloned().collect();
-        match self.frames.as_ref().map(|frames| frames.try_send(frame)) {
+        match self.frames.as_ref().map(|frames| frames.try_send(Box::new(frame))) {
             // The view still draws the one before: this one is dropped.
             Some(Ok(()) | Err(TrySendError::Full(_))) => Ok(()),
             // The view ended by itself; say why.
@@ -129,7 +128,7 @@ impl Drop for LiveView {
     }
 }
 
-fn show(mut terminal: DefaultTerminal, frames: &Receiver<Frame>, stop: &AtomicBool) -> std::io::Result<()> {
+fn show(mut terminal: DefaultTerminal, frames: &Receiver<Box<Frame>>, stop: &AtomicBool) -> std::io::Result<()> {
     loop {
         match frames.recv_timeout(KEY_INTERVAL) {
             Ok(frame) => {
