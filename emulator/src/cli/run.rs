@@ -10,7 +10,6 @@ use lockstep::rtos::RtosObserver;
 use lockstep::semihosting::{HostCall, serve};
 use lockstep::{Machine, Stop};
 use lockstep_images::SymbolTable;
-use lockstep_peripherals::rcc::ResetCause;
 
 use super::arguments::Pace;
 use super::duration::seconds;
@@ -251,7 +250,7 @@ impl<'a> Runner<'a> {
     fn press(&mut self, edge: Edge) {
         tracing::info!("{} s: {:?} {}", seconds(edge.at_ps), edge.button, if edge.down { "down" } else { "up" });
         match edge.button {
-            Button::Reset => self.machine.reset(ResetCause::Pin),
+            Button::Reset => self.machine.tap_reset(),
             Button::Mode if edge.down => self.machine.press_mode(),
             Button::Mode => self.machine.release_mode(),
         }
