@@ -176,6 +176,13 @@ pub struct Timing {
     pub dns_retry: DurationRange,
     /// DNS tries.
     pub dns_tries: u32,
+    /// With `AT+UPSV=1`: between two moments at which the sleeping module listens to its serial line. 2.5 s on SARA-U2,
+    /// on 3G or not registered (UBX-13000995, 1.9.1.4; on 2G 2.0 s and then up to the next paging).
+    pub sleep_interval: DurationRange,
+    /// How long such a moment is: about 20 ms (same place).
+    pub sleep_listen_us: u64,
+    /// After a character that woke the module: what comes within about 20 ms is lost (same place).
+    pub sleep_wake_us: u64,
 }
 
 impl Default for Timing {
@@ -201,6 +208,9 @@ impl Default for Timing {
             close_timeout: DurationRange::ms(1_000, 1_000),
             dns_retry: DurationRange::ms(5_000, 5_000),
             dns_tries: 3,
+            sleep_interval: DurationRange::ms(2_500, 2_500),
+            sleep_listen_us: 20_000,
+            sleep_wake_us: 20_000,
         }
     }
 }

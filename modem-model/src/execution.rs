@@ -146,6 +146,11 @@ impl Modem {
             }
     }
 
+    /// No command is being read or executed.
+    pub(crate) fn execution_is_idle(&self) -> bool {
+        self.execution.state == State::Idle && self.execution.line.is_empty()
+    }
+
     /// Takes received characters as far as the state allows.
     pub(crate) fn take_characters(&mut self, decisions: &mut Decisions) {
         while matches!(self.power.state, PowerState::On)

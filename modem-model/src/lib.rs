@@ -23,6 +23,7 @@ pub mod power;
 mod profile;
 pub mod registration;
 mod resolver;
+mod serial_sleep;
 mod sim;
 pub mod sockets;
 pub mod time;

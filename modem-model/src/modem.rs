@@ -17,9 +17,10 @@ use crate::power::{Power, PowerState, PowerStep};
 use crate::profile::Profile;
 use crate::registration::{Registration, RegistrationStatus, RegistrationStep};
 use crate::resolver::Resolver;
+use crate::serial_sleep::{SerialSleep, SleepStep};
 use crate::sim::Sim;
 use crate::sockets::{SocketView, Sockets};
-use crate::time::{PS_PER_MS, TimerQueue};
+use crate::time::TimerQueue;
 use crate::urc::UrcQueue;
 
 /// What the modem does to its pins.
@@ -75,9 +76,6 @@ impl Output {
     }
 }
 
-/// One TDMA frame (3GPP TS 45.010): 60/13 ms.
-const GSM_FRAME_PS: u64 = 60 * PS_PER_MS / 13;
-
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 enum Input {
     Character { data: u8, bit_ps: u64 },
@@ -95,6 +93,7 @@ pub(crate) enum Timer {
     Power(PowerStep),
     Registration(RegistrationStep),
     Execution(u64),
+    Sleep(SleepStep),
 }
 
 /// The modem with the network behind it. Its whole state is here.
@@ -109,7 +108,7 @@ pub struct Modem {
     pub(crate) outputs: VecDeque<Output>,
     pub(crate) timers: TimerQueue<Timer>,
     pub(crate) line: Line,
-    last_character_ps: u64,
+    pub(crate) sleep: SerialSleep,
     pub(crate) power: Power,
     pub(crate) profile: Profile,
     pub(crate) execution: Execution,
@@ -135,7 +134,7 @@ impl Modem {
             sim: Sim { state: config.sim.state.clone() },
             config,
             now_ps: 0,
-            last_character_ps: 0,
+            sleep: SerialSleep::default(),
             inputs: VecDeque::new(),
             outputs: VecDeque::new(),
             timers: TimerQueue::default(),
@@ -244,6 +243,7 @@ impl Modem {
             match timer {
                 Timer::Power(step) => self.power_step(step, decisions),
                 Timer::Registration(step) => self.registration_step(step, decisions),
+                Timer::Sleep(step) => self.sleep_step(step, decisions),
                 Timer::Execution(step) => self.execution_step(step, decisions),
             }
         } else if self.network.next_wake_ps() <= now_ps {
@@ -259,9 +259,9 @@ impl Modem {
     fn apply(&mut self, input: Input, decisions: &mut Decisions) {
         match input {
             Input::Character { data, bit_ps } => {
-                self.note_sleep();
                 // Before the AT interface runs, and with the level shifters off, characters are lost.
-                if self.power.state == PowerState::On && !self.power.shifters_off && !self.line.receive(data, bit_ps) {
+                let arrives = self.power.state == PowerState::On && !self.power.shifters_off;
+                if arrives && self.hear_character() && !self.line.receive(data, bit_ps) {
                     self.ledger.unmodelled("character lost: receive buffer full", self.now_ps);
                 }
             }
@@ -278,21 +278,13 @@ impl Modem {
         }
     }
 
-    /// With `AT+UPSV=1` the real module's serial line sleeps after some silence and this character would wake it, and
-    /// be lost or wait; here the line is always awake.
-    fn note_sleep(&mut self) {
-        let silent_ps = self.now_ps.saturating_sub(self.line.idle_since_ps().max(self.last_character_ps));
-        let sleeps_after_ps = u64::from(self.profile.power_saving_frames) * GSM_FRAME_PS;
-        self.last_character_ps = self.now_ps;
-        if self.profile.power_saving == 1 && self.line.is_idle() && silent_ps > sleeps_after_ps {
-            self.ledger.unmodelled("AT+UPSV=1: a character while the serial line would sleep", self.now_ps);
-        }
-    }
-
     /// Moves characters and marks until the line has nothing more to do at this instant.
     fn settle_line(&mut self, decisions: &mut Decisions) {
         let was_sending = self.line.is_sending();
         self.take_characters(decisions);
+        if !self.sleep.hears() && !self.line.is_idle() {
+            self.keep_awake();
+        }
         while let Some(mark) = self.line.pump(self.now_ps) {
             self.mark_reached(mark, decisions);
             self.take_characters(decisions);
@@ -310,6 +302,7 @@ impl Modem {
         });
         self.line.power_cycle(self.config.baud_hz, self.now_ps);
         self.profile = Profile::default();
+        self.sleep = SerialSleep::default();
         self.execution.power_cycle();
         self.urcs.clear();
         self.registration.power_cycle();

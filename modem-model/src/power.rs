@@ -187,7 +187,7 @@ impl Modem {
         let asserted = match self.power.state {
             PowerState::Off | PowerState::Starting | PowerState::Reset => self.config.behaviour.cts_when_off,
             PowerState::Booting => self.config.behaviour.cts_while_booting,
-            PowerState::On | PowerState::ShuttingDown => self.line.update_cts(),
+            PowerState::On | PowerState::ShuttingDown => self.line.update_cts() && self.sleep.hears(),
         };
         if self.power.cts != asserted {
             self.power.cts = asserted;

@@ -110,20 +110,48 @@ fn firmware_2_2_0_reaches_its_client_hello() {
     assert!(ledger.is_empty(), "{ledger:?}");
 }
 
+/// The line sleeps after the silence that UPSV names, and CTS says so; a client that heeds CTS loses nothing.
 #[test]
-fn a_character_after_the_silence_that_upsv_names_is_counted() {
+fn upsv_lets_the_line_sleep_and_cts_tells_when() {
     let mut client = Client::ready();
+    client.online();
+    client.ok("AT+CGREG=1");
     client.ok("AT+UPSV=1,40");
     client.wait_ms(150);
+    assert!(client.modem.cts(), "40 frames are 185 ms");
     client.ok("AT");
-    assert!(client.modem.ledger().entries().is_empty(), "40 frames are 185 ms");
+    client.wait_ms(250);
+    assert!(!client.modem.cts(), "asleep");
+    let mut waited_ms = 0;
+    while !client.modem.cts() {
+        client.wait_ms(1);
+        waited_ms += 1;
+    }
+    assert!((2_300..=2_500).contains(&waited_ms), "{waited_ms} ms to the next moment of listening");
+    client.ok("AT");
+    client.wait_ms(100);
+    assert!(client.modem.cts(), "the character woke it");
     client.wait_ms(200);
-    client.ok("AT");
-    assert_eq!(client.modem.ledger().entries().len(), 1);
+    assert!(!client.modem.cts());
+    // One that does not heed CTS loses what wakes the module and what follows at once.
+    client.send(b"A");
+    client.wait_ms(10);
+    assert!(client.modem.cts());
+    client.send(b"T\r");
+    client.wait_ms(15);
+    client.send(b"AT\r");
+    client.wait_ms(50);
+    assert_eq!(client.take(), b"\r\nOK\r\n", "only the second AT was heard whole");
+    // What the module has to say wakes it.
+    client.wait_ms(300);
+    assert!(!client.modem.cts());
+    client.modem.network_detach(client.now_ps);
+    client.wait_ms(20);
+    assert!(client.modem.cts() && !client.take().is_empty());
     client.ok("AT+UPSV=0");
     client.wait_ms(20_000);
-    client.ok("AT");
-    assert_eq!(client.modem.ledger().entries().len(), 1);
+    assert!(client.modem.cts(), "never again");
+    assert!(client.modem.ledger().entries().is_empty());
     client.send(b"AT+UPSV=1,39\r");
     client.wait_ms(100);
     assert!(!client.take().ends_with(b"OK\r\n"));

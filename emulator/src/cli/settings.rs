@@ -294,6 +294,19 @@ pub const SETTINGS: &[Setting] = &[
     timing!("modem.timing.close_timeout", close_timeout, "limit of the wait in AT+USOCL"),
     timing!("modem.timing.dns_retry", dns_retry, "wait for a DNS answer before the next try"),
     setting!("modem.timing.dns_tries", "a number", "DNS tries", modem.timing.dns_tries),
+    timing!("modem.timing.sleep_interval", sleep_interval, "AT+UPSV=1: between two moments of listening"),
+    setting!(
+        "modem.timing.sleep_listen_us",
+        "microseconds",
+        "AT+UPSV=1: length of such a moment",
+        modem.timing.sleep_listen_us
+    ),
+    setting!(
+        "modem.timing.sleep_wake_us",
+        "microseconds",
+        "AT+UPSV=1: loss after a character that wakes",
+        modem.timing.sleep_wake_us
+    ),
     setting!("modem.socket.receive_bytes", "bytes", "what a socket holds for the client", modem.sockets.receive_bytes),
     setting!("modem.socket.send_bytes", "bytes", "what a TCP socket holds unacknowledged", modem.sockets.send_bytes),
     setting!("sim.state", "ready, absent, failure, pin:DIGITS or puk:DIGITS", "the SIM at power-on", modem.sim.state),

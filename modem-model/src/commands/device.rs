@@ -87,8 +87,7 @@ fn power_saving(modem: &mut Modem, args: Args<'_>) -> Handled {
     if !(40..=65_000).contains(&frames) {
         return Err(CmeError::IncorrectParameters.into());
     }
-    modem.profile.power_saving = mode;
-    modem.profile.power_saving_frames = frames;
+    modem.set_power_saving(mode, frames);
     if mode > 1 {
         modem.ledger.unmodelled(&format!("AT+UPSV={mode}: sleep by RTS or DTR"), modem.now_ps);
     }
