@@ -14,7 +14,7 @@ const SAMPLE_PS: u64 = PS_PER_MS;
 /// Between two looks at the pattern: a person does not see more.
 const LOOK_PS: u64 = 100 * PS_PER_MS;
 /// What it shows counts as a change when it lasts so long: the first blink in a new colour looks solid, then off.
-const SETTLED_PS: u64 = 600 * PS_PER_MS;
+const SETTLED_PS: u64 = 400 * PS_PER_MS;
 
 /// From when on the LED showed something else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -60,7 +60,7 @@ impl LedObserver {
         self.led.rgb()
     }
 
-    /// Changes of what it shows, oldest first, without what lasted for less than 600 ms. Before the first it is dark.
+    /// Changes of what it shows, oldest first, without what lasted for less than 400 ms. Before the first it is dark.
     pub fn changes(&self) -> &[LedChange] {
         &self.changes
     }

@@ -39,7 +39,8 @@ impl Button {
         self.pin
     }
 
-    /// A finger presses it. How often and for how long it bounces is drawn from the decision stream `board.button`.
+    /// A finger presses it. How often and for how long it bounces is drawn from the decision stream `board.button`; at
+    /// time 0 it does not: what is held when power comes up was pressed before.
     pub fn press(&mut self, now_ps: u64, decisions: &mut Decisions) {
         self.change(true, now_ps, decisions);
     }
@@ -68,7 +69,8 @@ impl Button {
         if self.closed == closed {
             return;
         }
-        let bounces = decisions.draw(now_ps, "board.button", "bounces", 0, BOUNCES);
+        // What is held when power comes up was pressed before, and has settled.
+        let bounces = if now_ps == 0 { 0 } else { decisions.draw(now_ps, "board.button", "bounces", 0, BOUNCES) };
         let mut time_ps = now_ps;
         self.edges.push_back(Edge { time_ps, closed });
         for _ in 0..bounces {
@@ -122,15 +124,18 @@ mod tests {
     fn some_seeds_bounce_and_a_tap_faster_than_the_bounce_still_ends_open() {
         let bounces = (0..50).filter(|seed| {
             let mut button = Button::new(Pin::new(Port::C, 7));
-            button.press(0, &mut Decisions::new(*seed));
-            settle(&mut button, 0).0.len() > 1
+            button.press(PS_PER_MS, &mut Decisions::new(*seed));
+            settle(&mut button, PS_PER_MS).0.len() > 1
         });
         assert!((20..50).contains(&bounces.count()));
+        let mut held = Button::new(Pin::new(Port::C, 7));
+        held.press(0, &mut Decisions::new(3));
+        assert_eq!(settle(&mut held, 0).0, [Some(false)], "held since before power-on");
         let mut decisions = Decisions::new(3);
         let mut button = Button::new(Pin::new(Port::C, 7));
-        button.press(0, &mut decisions);
-        button.take_level(0);
-        button.release(10, &mut decisions);
-        assert_eq!(settle(&mut button, 10).0.last(), Some(&None));
+        button.press(10, &mut decisions);
+        button.take_level(10);
+        button.release(20, &mut decisions);
+        assert_eq!(settle(&mut button, 20).0.last(), Some(&None));
     }
 }

@@ -1,0 +1,10 @@
+//! Genuine vendor firmware, unmodified, on the whole machine. The images are not part of the repository: without them
+//! each test says so on stderr and passes.
+//!
+//! Run in release mode. `cargo test --release -p lockstep --test genuine`
+
+mod application;
+mod boot;
+mod buttons;
+mod device;
+mod update;
