@@ -396,3 +396,6 @@ impl World {
         self.follow_soc(now);
     }
 }
+
+#[cfg(test)]
+mod tests;
