@@ -99,7 +99,12 @@ leaf:
     add r0, #1
     bx lr
 #elif defined(KERNEL_MMIO)
-    @ 16,666,667 polls of USART3's status register, six instructions each.
+    @ 16,666,667 polls of USART3's status register, six instructions each. RCC_APB1ENR.USART3EN gives it its clock.
+    ldr r1, =0x40023840
+    ldr r2, [r1]
+    orr r2, #0x40000
+    str r2, [r1]
+    ldr r2, [r1]
     ldr r0, =16666667
     ldr r1, =0x40004800
     movs r3, #0

@@ -12,9 +12,9 @@ use unicorn_engine::{Arch, ArmCpuModel, Mode, Prot, RegisterARM, TlbEntry, TlbTy
 
 const FLASH: (u64, u64) = (0x0800_0000, 1 << 20);
 const SRAM: (u64, u64) = (0x2000_0000, 128 << 10);
-/// USART3 and its neighbours on the APB1 bus.
-const USARTS: (u64, u64) = (0x4000_4000, 0x1000);
-/// USART status register after reset: TXE and TC.
+/// The peripherals of APB1, APB2 and AHB1.
+const DEVICES: (u64, u64) = (0x4000_0000, 0x8_0000);
+/// What every device register reads as: a USART's status register after reset (TXE and TC).
 const USART_SR: u64 = 0xc0;
 const BKPT_AB: [u8; 2] = [0xab, 0xbe];
 
@@ -55,12 +55,12 @@ fn run(tlb: TlbType, path: &str) -> Result<(), Box<dyn Error>> {
         uc.mem_map(base, length, Prot::ALL).map_err(failed("map memory"))?;
     }
     uc.mmio_map(
-        USARTS.0,
-        USARTS.1,
+        DEVICES.0,
+        DEVICES.1,
         Some(|_: &mut Unicorn<'_, ()>, _, _| USART_SR),
-        None::<fn(&mut Unicorn<'_, ()>, u64, usize, u64)>,
+        Some(|_: &mut Unicorn<'_, ()>, _, _, _| {}),
     )
-    .map_err(failed("map the USARTs"))?;
+    .map_err(failed("map the devices"))?;
     for header in elf.program_headers.iter().filter(|h| h.p_type == PT_LOAD && h.p_filesz > 0) {
         let content = bytes.get(header.file_range()).ok_or_else(|| format!("{path}: a segment lies outside"))?;
         uc.mem_write(header.p_paddr, content).map_err(failed("load a segment"))?;
