@@ -6,7 +6,7 @@
 
 use std::net::Ipv4Addr;
 
-use lockstep_modem::network::{DnsServer, LinkConfig, Peer, PeerAt};
+use lockstep_modem::network::{CloudEvent, DnsServer, LinkConfig, Peer, PeerAt};
 use lockstep_modem::{AtLogEntry, Datagram, Modem, ModemConfig, Network, Output};
 use lockstep_peripherals::board::{Bq24195, Button, I2cTarget, Max17043};
 use lockstep_peripherals::soc::{Soc, SocSettings};
@@ -14,6 +14,7 @@ use lockstep_peripherals::{Board, Now, Pin, Port, UartFrame};
 use lockstep_traces::Decisions;
 use serde::{Deserialize, Serialize};
 
+use crate::cloud;
 use crate::machine::{Machine, MachineError, MachineParts};
 
 /// USART that the modem is on.
@@ -45,6 +46,8 @@ pub struct BoardEvents {
     pub at: Vec<AtLogEntry>,
     /// Datagrams that no peer answered.
     pub datagrams: Vec<Datagram>,
+    /// What the device service saw.
+    pub cloud: Vec<CloudEvent>,
 }
 
 /// The parts of the board.
@@ -80,7 +83,11 @@ impl Electron {
     /// Takes the observations made since the last call, if there are any.
     pub fn take_events(&mut self) -> Option<BoardEvents> {
         let e = &self.events;
-        let any = !(e.serial.is_empty() && e.pins.is_empty() && e.at.is_empty() && e.datagrams.is_empty());
+        let any = !(e.serial.is_empty()
+            && e.pins.is_empty()
+            && e.at.is_empty()
+            && e.datagrams.is_empty()
+            && e.cloud.is_empty());
         any.then(|| std::mem::take(&mut self.events))
     }
 
@@ -94,6 +101,7 @@ impl Electron {
         self.modem.advance(now.time_ps, decisions);
         self.events.at.extend(self.modem.at_log().drain());
         self.events.datagrams.extend(self.modem.network().take_unanswered());
+        self.events.cloud.extend(self.modem.network().take_cloud());
         self.modem.drain_outputs()
     }
 
@@ -178,10 +186,13 @@ pub struct DeviceSettings {
     pub seed: u64,
     /// Serve semihosting calls (bare-metal test programs).
     pub semihosting: bool,
+    /// Whether the device service is there. A device connects to it if its flash is provisioned for it
+    /// ([`cloud::provision`]).
+    pub cloud: bool,
 }
 
 /// An Electron with this flash content, at power-on. Behind the modem: a name server at the addresses that the
-/// network tells the modem, and at 8.8.8.8, which firmware falls back to.
+/// network tells the modem, and at 8.8.8.8, which firmware falls back to; and the device service, if wanted.
 pub fn electron(flash: Vec<u8>, settings: &DeviceSettings) -> Result<Machine, MachineError> {
     let mut network = Network::new(settings.link.clone(), Vec::new());
     let told = [settings.modem.pdp.dns_primary, settings.modem.pdp.dns_secondary];
@@ -191,6 +202,9 @@ pub fn electron(flash: Vec<u8>, settings: &DeviceSettings) -> Result<Machine, Ma
     servers.dedup();
     for address in servers {
         network.add_peer(PeerAt { address, port: Some(53), peer: Peer::Dns(DnsServer::default()) });
+    }
+    if settings.cloud {
+        network.add_peer(cloud::service());
     }
     Machine::new(MachineParts {
         flash,

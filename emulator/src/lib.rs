@@ -2,6 +2,7 @@
 //! deterministically in virtual time.
 
 pub mod clock;
+pub mod cloud;
 pub mod core;
 pub mod electron;
 pub mod idle;

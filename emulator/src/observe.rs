@@ -1,6 +1,7 @@
 //! What a run looked like: stages reached, exceptions, faults, resets, serial output, AT traffic. Observers look and
 //! never touch; nothing here is part of the simulated state.
 
+use lockstep_modem::network::{CloudEvent, CloudEventKind};
 use lockstep_modem::{AtLogEntry, Datagram, Direction, RegistrationStatus};
 use lockstep_peripherals::Now;
 use lockstep_peripherals::rcc::ResetCause;
@@ -37,6 +38,10 @@ pub enum Stage {
     NameResolution,
     /// The first DTLS ClientHello was sent.
     ClientHello,
+    /// The DTLS handshake with the device service is done.
+    Handshake,
+    /// The device service has the device's hello and has acknowledged it.
+    CloudConnected,
 }
 
 /// When a stage was reached first.
@@ -81,6 +86,8 @@ pub enum Seen {
     },
     /// A datagram that no peer answered.
     Datagram(Datagram),
+    /// Something happened at the device service.
+    Cloud(CloudEvent),
     /// A guest fault.
     Fault(GuestFault),
     /// A reset.
@@ -237,6 +244,15 @@ impl Observer {
                 self.reach(Stage::ClientHello, now, instructions);
             }
             self.seen.push(Seen::Datagram(datagram));
+        }
+        for event in events.cloud {
+            match &event.kind {
+                CloudEventKind::ClientHello { .. } => self.reach(Stage::ClientHello, now, instructions),
+                CloudEventKind::Handshake => self.reach(Stage::Handshake, now, instructions),
+                CloudEventKind::Hello(_) => self.reach(Stage::CloudConnected, now, instructions),
+                _ => {}
+            }
+            self.seen.push(Seen::Cloud(event));
         }
     }
 

@@ -248,6 +248,9 @@ impl Modem {
             }
         } else if self.network.next_wake_ps() <= now_ps {
             self.network.step(now_ps, decisions);
+            for what in self.network.take_unmodelled() {
+                self.ledger.unmodelled(&what, now_ps);
+            }
             while let Some(packet) = self.network.take_arrival() {
                 self.packet_arrived(packet, decisions);
             }

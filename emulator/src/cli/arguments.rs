@@ -67,6 +67,14 @@ pub struct RunArguments {
     /// Device configuration table: a sector, both sectors, or a description in TOML.
     #[arg(long, value_name = "FILE")]
     pub dct: Option<PathBuf>,
+    /// Have the device service behind the modem, and a device configuration table in flash that knows it, even where
+    /// that is not the default. It is the default when the images have a boot loader and --dct does not name a table
+    /// for another server.
+    #[arg(long)]
+    pub cloud: bool,
+    /// Have no device service, and leave the device configuration table erased unless --dct names one.
+    #[arg(long, conflicts_with = "cloud")]
+    pub no_cloud: bool,
     /// Virtual time to run: a number and us, ms, s, m or h.
     #[arg(long = "for", value_name = "TIME", value_parser = parse_duration_ps, default_value = "30s")]
     pub for_ps: u64,
@@ -89,7 +97,8 @@ pub struct RunArguments {
     #[arg(long, value_enum, default_value_t)]
     pub pace: Pace,
     /// Stop when this stage is reached, exit with 1 if it is not: reset, system_firmware, vector_table, user_module,
-    /// scheduler, modem_power, at_command, registered, pdp_context, name_resolution, client_hello.
+    /// scheduler, modem_power, at_command, registered, pdp_context, name_resolution, client_hello, handshake,
+    /// cloud_connected.
     #[arg(long, value_name = "STAGE", value_parser = super::options::parse_stage)]
     pub until: Option<lockstep::Stage>,
     /// Press a button at a virtual time: mode@TIME:DURATION, or reset@TIME. May be given several times.
@@ -109,7 +118,7 @@ pub struct RunArguments {
     #[arg(long, value_name = "FILE")]
     pub snapshot_out: Option<PathBuf>,
     /// Go on from a state that --snapshot-out wrote; --for then counts from there.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["files", "firmware", "app", "dct", "seed", "set"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["files", "firmware", "app", "dct", "seed", "set", "cloud", "no_cloud"])]
     pub snapshot_in: Option<PathBuf>,
 }
 

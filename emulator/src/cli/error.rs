@@ -37,6 +37,9 @@ pub enum CliError {
         /// What is wrong.
         source: DctError,
     },
+    /// The table for our device service does not go into flash.
+    #[error("{0}; --no-cloud runs without the device service")]
+    Provision(lockstep::cloud::ProvisionError),
     /// Our own application's settings.
     #[error("{path}: {source}", path = path.display())]
     App {

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use lockstep::cloud::{self, ServerKey};
 use lockstep_images::app_config::{self, AppConfig, SystemMode};
 use lockstep_images::dct::{Dct, DctSpec};
 use lockstep_images::{FlashImage, Image, ModuleFunction, SymbolTable, load_set};
@@ -20,6 +21,8 @@ pub struct Guest {
     pub flash: Vec<u8>,
     /// Symbols of all ELF files.
     pub symbols: SymbolTable,
+    /// Whether the device service is wanted.
+    pub cloud: bool,
 }
 
 /// Reads a whole file, unless it is absurdly large.
@@ -72,6 +75,7 @@ pub fn load(arguments: &RunArguments) -> Result<Guest, CliError> {
     if let Some(path) = &arguments.dct {
         flash.place_dct(&path.display().to_string(), &read_dct(path)?)?;
     }
+    let cloud = prepare_cloud(arguments, &mut flash)?;
     for unmet in flash.unmet_dependencies() {
         tracing::warn!("{unmet}");
     }
@@ -95,7 +99,29 @@ pub fn load(arguments: &RunArguments) -> Result<Guest, CliError> {
     for image in &own {
         symbols.merge(&image.symbols);
     }
-    Ok(Guest { flash: flash.into_bytes(), symbols })
+    Ok(Guest { flash: flash.into_bytes(), symbols, cloud })
+}
+
+/// Decides whether the device service is there, and gives the device a table that knows it.
+fn prepare_cloud(arguments: &RunArguments, flash: &mut FlashImage) -> Result<bool, CliError> {
+    let is_firmware = flash.modules().iter().any(|m| m.located.module.info.function == ModuleFunction::Bootloader);
+    if arguments.no_cloud || !(is_firmware || arguments.cloud) {
+        return Ok(false);
+    }
+    let Some(path) = &arguments.dct else {
+        cloud::provision(flash).map_err(CliError::Provision)?;
+        return Ok(true);
+    };
+    let key = cloud::server_key(flash.bytes()).map_err(|source| CliError::Dct { path: path.clone(), source })?;
+    if key != ServerKey::Ours && arguments.cloud {
+        let reason = format!(
+            "server_public_key is not that of our device service, so the device would refuse it: put \
+             server_public_key = {{ seed = {} }} into the table, or leave out --cloud",
+            cloud::SERVER_KEY_SEED
+        );
+        return Err(CliError::File { path: path.clone(), reason });
+    }
+    Ok(key == ServerKey::Ours)
 }
 
 fn read_app(path: &Path, settings: &[KeyValue]) -> Result<Image, CliError> {

@@ -42,7 +42,7 @@ pub fn parse_key_value(text: &str) -> Result<KeyValue, String> {
 }
 
 /// All stages with their names, in the order a healthy device reaches them.
-pub const STAGES: [(&str, Stage); 11] = [
+pub const STAGES: [(&str, Stage); 13] = [
     ("reset", Stage::Reset),
     ("system_firmware", Stage::SystemFirmware),
     ("vector_table", Stage::VectorTable),
@@ -54,6 +54,8 @@ pub const STAGES: [(&str, Stage); 11] = [
     ("pdp_context", Stage::PdpContext),
     ("name_resolution", Stage::NameResolution),
     ("client_hello", Stage::ClientHello),
+    ("handshake", Stage::Handshake),
+    ("cloud_connected", Stage::CloudConnected),
 ];
 
 /// A stage's name.

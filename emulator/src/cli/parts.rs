@@ -42,8 +42,8 @@ impl Default for Parts {
 
 impl Parts {
     /// A device of these parts at power-on.
-    pub fn machine(self, flash: Vec<u8>, seed: u64, semihosting: bool) -> Result<Machine, CliError> {
-        let settings = DeviceSettings { soc: self.soc, modem: self.modem, link: self.link, seed, semihosting };
+    pub fn machine(self, flash: Vec<u8>, seed: u64, semihosting: bool, cloud: bool) -> Result<Machine, CliError> {
+        let settings = DeviceSettings { soc: self.soc, modem: self.modem, link: self.link, seed, semihosting, cloud };
         let mut machine = electron(flash, &settings)?;
         let board = &mut machine.world.state.electron;
         board.gauge = Max17043::new(self.battery_mv, self.charge_percent);

@@ -71,7 +71,7 @@ fn make(arguments: &RunArguments) -> Result<(Machine, SymbolTable, String), CliE
     let mut parts = Parts::default();
     settings::apply(&mut parts, &arguments.set)?;
     let guest = load::load(arguments)?;
-    let machine = parts.machine(guest.flash, arguments.seed, arguments.semihosting)?;
+    let machine = parts.machine(guest.flash, arguments.seed, arguments.semihosting, guest.cloud)?;
     let title = arguments.firmware.as_ref().map_or_else(|| "own images".to_owned(), |v| format!("firmware {v}"));
     Ok((machine, guest.symbols, title))
 }

@@ -4,6 +4,7 @@ use lockstep::machine::GuestFault;
 use lockstep::observe::{ResetSeen, StageReached};
 use lockstep::{Machine, Seen};
 use lockstep_images::SymbolTable;
+use lockstep_modem::network::CloudEvent;
 use lockstep_modem::{AtLogEntry, Datagram, Direction};
 use lockstep_peripherals::board::LedState;
 use lockstep_peripherals::rcc::ResetCause;
@@ -25,6 +26,8 @@ pub enum Event {
     Text { port: String, time_ps: u64, text: String },
     /// A datagram that nobody answered.
     Datagram(Datagram),
+    /// Something happened at the device service.
+    Cloud(CloudEvent),
     /// A guest fault.
     Fault(GuestFault),
     /// A reset.
@@ -115,6 +118,7 @@ pub fn event_text(event: &Event, symbols: &SymbolTable) -> String {
             let what = if datagram.is_client_hello() { ", a DTLS ClientHello" } else { "" };
             format!("datagram  {} to {}, {} bytes{what}", datagram.from, datagram.to, datagram.bytes.len())
         }
+        Event::Cloud(cloud) => format!("cloud     {}", cloud.kind),
         Event::Fault(fault) => format!("FAULT     {}", fault_text(fault, symbols)),
         Event::Reset(reset) => format!("reset     {}", cause_text(reset.cause)),
         Event::LockUp { pc, .. } => format!("LOCK-UP   at {}", place(*pc, symbols)),
@@ -136,6 +140,7 @@ pub fn event_time_ps(event: &Event) -> u64 {
         Event::Stage(reached) => reached.time_ps,
         Event::At(entry) => entry.time_ps,
         Event::Datagram(datagram) => datagram.time_ps,
+        Event::Cloud(cloud) => cloud.time_ps,
         Event::Fault(fault) => fault.now.time_ps,
         Event::Reset(reset) => reset.now.time_ps,
         Event::Text { time_ps, .. }
@@ -234,6 +239,10 @@ impl Show for Json {
                 "to": datagram.to.to_string(), "length": datagram.bytes.len(),
                 "client_hello": datagram.is_client_hello(), "hex": hex(&datagram.bytes),
             }),
+            Event::Cloud(cloud) => json!({
+                "type": "cloud", "time_ps": time_ps, "device": cloud.device_id.map(|id| id.to_string()),
+                "event": cloud.kind, "text": cloud.kind.to_string(),
+            }),
             Event::Fault(fault) => fault_json(fault, symbols),
             Event::Reset(reset) => json!({
                 "type": "reset", "time_ps": time_ps, "instructions": reset.instructions,
@@ -313,6 +322,7 @@ pub fn translate(seen: Seen, lines: &mut Lines) -> Option<Event> {
         Seen::At(entry) => Event::At(entry),
         Seen::Serial { usart, byte, now } => return lines.byte(&port_name(usart), byte, now.time_ps),
         Seen::Datagram(datagram) => Event::Datagram(datagram),
+        Seen::Cloud(event) => Event::Cloud(event),
         Seen::Fault(fault) => Event::Fault(fault),
         Seen::Reset(reset) => Event::Reset(reset),
         Seen::LockUp { now, pc } => Event::LockUp { time_ps: now.time_ps, pc },

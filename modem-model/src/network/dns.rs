@@ -48,12 +48,15 @@ pub struct DnsServer {
 impl Default for DnsServer {
     /// Everything below `particle.io` has one address (from a range reserved for documentation).
     fn default() -> Self {
-        let address = Ipv4Addr::new(198, 51, 100, 10);
+        let address = Self::DEVICE_SERVICE;
         Self { records: vec![DnsRecord { name: "*.particle.io".to_owned(), address }] }
     }
 }
 
 impl DnsServer {
+    /// The address of everything below `particle.io`: where the device service is, if there is one.
+    pub const DEVICE_SERVICE: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 10);
+
     pub(super) fn receive(&mut self, packet: &Packet, output: &mut PeerOutput) {
         let Payload::Udp(query) = &packet.payload else { return };
         if let Some(answer) = self.answer(query) {

@@ -6,6 +6,7 @@ pub mod dns;
 pub mod echo;
 pub mod packet;
 pub mod peer;
+pub mod service;
 pub mod stream;
 
 use std::collections::VecDeque;
@@ -19,6 +20,7 @@ pub use dns::{DnsRecord, DnsServer};
 pub use echo::{Echo, EchoForm};
 pub use packet::{Endpoint, Packet, Payload, Protocol, Segment};
 pub use peer::{Peer, PeerAt, PeerOutput};
+pub use service::{CloudEvent, CloudEventKind, DeviceService};
 pub use stream::StreamSender;
 
 /// Observations kept for a caller that does not drain them.
@@ -81,6 +83,10 @@ pub struct Network {
     arrived: VecDeque<Arrival>,
     unanswered: VecDeque<Datagram>,
     unanswered_dropped: u64,
+    cloud: VecDeque<CloudEvent>,
+    cloud_dropped: u64,
+    /// Asked of peers and not modelled; the modem's ledger takes it.
+    unmodelled: Vec<String>,
 }
 
 impl Network {
@@ -95,6 +101,9 @@ impl Network {
             arrived: VecDeque::new(),
             unanswered: VecDeque::new(),
             unanswered_dropped: 0,
+            cloud: VecDeque::new(),
+            cloud_dropped: 0,
+            unmodelled: Vec::new(),
         }
     }
 
@@ -116,6 +125,36 @@ impl Network {
     /// Datagrams forgotten because nobody took them.
     pub fn unanswered_dropped(&self) -> u64 {
         self.unanswered_dropped
+    }
+
+    /// Takes what the device service saw since the last call.
+    pub fn take_cloud(&mut self) -> Vec<CloudEvent> {
+        self.cloud.drain(..).collect()
+    }
+
+    /// What the device service saw and nobody took in time.
+    pub fn cloud_dropped(&self) -> u64 {
+        self.cloud_dropped
+    }
+
+    /// The device service, if there is one.
+    pub fn service(&self) -> Option<&DeviceService> {
+        self.peers.iter().find_map(|at| match &at.peer {
+            Peer::Service(service) => Some(&**service),
+            _ => None,
+        })
+    }
+
+    /// The same, to ask something of a device.
+    pub fn service_mut(&mut self) -> Option<&mut DeviceService> {
+        self.peers.iter_mut().find_map(|at| match &mut at.peer {
+            Peer::Service(service) => Some(&mut **service),
+            _ => None,
+        })
+    }
+
+    pub(crate) fn take_unmodelled(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.unmodelled)
     }
 
     /// The device sends a packet.
@@ -179,6 +218,14 @@ impl Network {
     }
 
     fn take_output(&mut self, time_ps: u64, output: PeerOutput, decisions: &mut Decisions) {
+        for event in output.cloud {
+            if self.cloud.len() >= OBSERVATIONS_MAX {
+                self.cloud.pop_front();
+                self.cloud_dropped += 1;
+            }
+            self.cloud.push_back(event);
+        }
+        self.unmodelled.extend(output.unmodelled);
         for mut packet in output.packets {
             packet.sent_ps = time_ps;
             let latency = self.link.latency.draw_ps(time_ps, "network.downlink", "latency_us", decisions);

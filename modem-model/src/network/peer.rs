@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::dns::DnsServer;
 use super::echo::Echo;
 use super::packet::{Packet, Payload, Protocol};
+use super::service::{CloudEvent, DeviceService};
 
 /// A peer and where it listens.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -38,18 +39,32 @@ pub enum Peer {
     Dns(DnsServer),
     /// Echo over TCP and UDP.
     Echo(Echo),
+    /// The device service.
+    Service(Box<DeviceService>),
 }
 
 /// What a peer sends in answer to an event.
 #[derive(Clone, Debug, Default)]
 pub struct PeerOutput {
     pub(super) packets: Vec<Packet>,
+    pub(super) cloud: Vec<CloudEvent>,
+    pub(super) unmodelled: Vec<String>,
 }
 
 impl PeerOutput {
     /// Sends a packet; `sent_ps` is filled in by the network.
     pub fn send(&mut self, packet: Packet) {
         self.packets.push(packet);
+    }
+
+    /// Something for an observer of the device service.
+    pub fn observe(&mut self, event: CloudEvent) {
+        self.cloud.push(event);
+    }
+
+    /// Something was asked for that is not modelled.
+    pub fn unmodelled(&mut self, what: String) {
+        self.unmodelled.push(what);
     }
 
     /// Answers a packet: from the address it was sent to, to its sender.
@@ -62,30 +77,33 @@ impl Peer {
     /// Whether it listens for this transport.
     pub fn speaks(&self, protocol: Protocol) -> bool {
         match self {
-            Self::Dns(_) => protocol == Protocol::Udp,
+            Self::Dns(_) | Self::Service(_) => protocol == Protocol::Udp,
             Self::Echo(_) => true,
         }
     }
 
     /// A packet arrived.
-    pub fn receive(&mut self, _time_ps: u64, packet: Packet, output: &mut PeerOutput, _decisions: &mut Decisions) {
+    pub fn receive(&mut self, time_ps: u64, packet: Packet, output: &mut PeerOutput, decisions: &mut Decisions) {
         match self {
             Self::Dns(server) => server.receive(&packet, output),
             Self::Echo(echo) => echo.receive(&packet, output),
+            Self::Service(service) => service.receive(time_ps, &packet, output, decisions),
         }
     }
 
-    /// When [`advance`](Self::advance) is wanted. The peers of this version only answer.
+    /// When [`advance`](Self::advance) is wanted.
     pub fn next_wake_ps(&self) -> u64 {
         match self {
             Self::Dns(_) | Self::Echo(_) => u64::MAX,
+            Self::Service(service) => service.next_wake_ps(),
         }
     }
 
     /// Time has come to its next wake.
-    pub fn advance(&mut self, _now_ps: u64, _output: &mut PeerOutput, _decisions: &mut Decisions) {
+    pub fn advance(&mut self, now_ps: u64, output: &mut PeerOutput, _decisions: &mut Decisions) {
         match self {
             Self::Dns(_) | Self::Echo(_) => {}
+            Self::Service(service) => service.advance(now_ps, output),
         }
     }
 }

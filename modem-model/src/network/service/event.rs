@@ -1,0 +1,149 @@
+//! What an observer of the device service sees.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::dtls::server::HandshakeError;
+
+/// A device's name: 96 bits, the unique id of its microcontroller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct DeviceId(pub [u8; 12]);
+
+impl fmt::Display for DeviceId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+/// What a device says of itself when it connects.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hello {
+    /// Product.
+    pub product_id: u16,
+    /// Version of the product's firmware.
+    pub product_version: u16,
+    /// Bit 0: it was updated over the air; bit 1: diagnostics; bit 2: immediate updates.
+    pub flags: u8,
+    /// Platform: 10 is the Electron.
+    pub platform: u16,
+}
+
+/// Something that happened at the service.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CloudEventKind {
+    /// A device begins a handshake.
+    ClientHello {
+        /// Whether it brought the cookie.
+        has_cookie: bool,
+    },
+    /// A handshake is done.
+    Handshake,
+    /// A handshake failed.
+    HandshakeFailed {
+        /// Why.
+        reason: String,
+    },
+    /// A device goes on in the session it had, after a reset.
+    Resumed,
+    /// A device goes on in a session that the service does not know.
+    UnknownSession,
+    /// A device connected and was acknowledged.
+    Hello(Hello),
+    /// A device wants events of this name.
+    Subscribed {
+        /// The name, or the beginning of it.
+        filter: String,
+    },
+    /// A device asked for the time.
+    Time {
+        /// The answer, in seconds since 1970.
+        unix_s: u32,
+    },
+    /// A device published an event.
+    Published {
+        /// Its name.
+        name: String,
+        /// Its data.
+        data: String,
+        /// Whether it is public.
+        is_public: bool,
+        /// Whether it wanted an acknowledgement.
+        is_confirmable: bool,
+    },
+    /// A device described itself.
+    Described {
+        /// What it said, JSON.
+        text: String,
+    },
+    /// A device asked whether the service is there, and was answered.
+    Ping,
+    /// A device answered a request of the service.
+    Answered {
+        /// The request's number.
+        request: u64,
+        /// Code of the answer: class and detail, `0x44` is 2.04.
+        code: u8,
+        /// The answer.
+        payload: Vec<u8>,
+    },
+    /// A device did not answer a request, however often it was sent.
+    Unanswered {
+        /// The request's number.
+        request: u64,
+    },
+    /// A device said that it ends its session, or that something is wrong.
+    Alert {
+        /// The alert's description: 0 is a normal end.
+        description: u8,
+    },
+}
+
+/// Something that happened at the service, when, and to whom.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CloudEvent {
+    /// Virtual time in picoseconds.
+    pub time_ps: u64,
+    /// The device, once it has said its name.
+    pub device_id: Option<DeviceId>,
+    /// What happened.
+    pub kind: CloudEventKind,
+}
+
+impl CloudEventKind {
+    pub(super) fn handshake_failed(error: HandshakeError) -> Self {
+        Self::HandshakeFailed { reason: error.to_string() }
+    }
+}
+
+impl fmt::Display for CloudEventKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ClientHello { has_cookie: false } => f.write_str("ClientHello"),
+            Self::ClientHello { has_cookie: true } => f.write_str("ClientHello with cookie"),
+            Self::Handshake => f.write_str("handshake done"),
+            Self::HandshakeFailed { reason } => write!(f, "handshake failed: {reason}"),
+            Self::Resumed => f.write_str("session resumed"),
+            Self::UnknownSession => f.write_str("session unknown, no answer"),
+            Self::Hello(hello) => write!(
+                f,
+                "hello: product {} version {} platform {} flags {:#04x}",
+                hello.product_id, hello.product_version, hello.platform, hello.flags
+            ),
+            Self::Subscribed { filter } => write!(f, "subscribed to {filter:?}"),
+            Self::Time { unix_s } => write!(f, "time: {unix_s}"),
+            Self::Published { name, data, is_public, .. } => {
+                write!(f, "{} event {name:?}: {data:?}", if *is_public { "public" } else { "private" })
+            }
+            Self::Described { text } => write!(f, "description: {text}"),
+            Self::Ping => f.write_str("ping"),
+            Self::Answered { request, code, payload } => {
+                write!(f, "answer to request {request}: {}.{:02} {}", code >> 5, code & 31, payload.escape_ascii())
+            }
+            Self::Unanswered { request } => write!(f, "no answer to request {request}"),
+            Self::Alert { description: 0 } => f.write_str("session ended by the device"),
+            Self::Alert { description } => write!(f, "alert {description}"),
+        }
+    }
+}

@@ -1,0 +1,248 @@
+//! The device service ("cloud") that the vendor's firmware connects to: CoAP over DTLS over UDP.
+//!
+//! | file | what |
+//! |---|---|
+//! | `dtls/` | DTLS 1.2 server for the vendor's clients; sessions that outlive a device's resets |
+//! | `coap.rs` | CoAP messages as bytes |
+//! | `device.rs` | one device's conversation: what it asks and what it is asked |
+//! | `request.rs` | what the service can ask of a device |
+//! | `event.rs` | what an observer sees |
+
+pub mod coap;
+mod device;
+pub mod dtls;
+mod event;
+mod request;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+
+use lockstep_traces::Decisions;
+use serde::{Deserialize, Serialize};
+
+use self::device::{Conversation, Outcome};
+use self::dtls::{DtlsEvent, DtlsServer};
+pub use self::event::{CloudEvent, CloudEventKind, DeviceId, Hello};
+pub use self::request::{RequestError, ServerRequest};
+use super::packet::{Packet, Payload};
+use super::peer::PeerOutput;
+use crate::time::PS_PER_S;
+
+/// UDP port of the service.
+pub const PORT: u16 = 5684;
+/// Stream of the service's randomness.
+const STREAM: &str = "network.service";
+/// Devices remembered at most; one that was not heard of for the longest time gives way.
+const DEVICES_MAX: usize = 256;
+/// Subscriptions remembered of a device.
+const SUBSCRIPTIONS_MAX: usize = 64;
+
+/// What can be chosen about the service.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServiceConfig {
+    /// Private key: a scalar of secp256r1, big-endian. Devices must have the public key that belongs to it.
+    pub private_key: [u8; 32],
+    /// The service's time at power-on of the world, in seconds since 1970.
+    pub epoch_unix_s: u32,
+}
+
+/// What the service knows of a device.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeviceRecord {
+    /// The session it uses.
+    pub session: u64,
+    /// Its last hello.
+    pub hello: Option<Hello>,
+    /// When that was, in picoseconds.
+    pub connected_since_ps: u64,
+    /// When it was heard last.
+    pub last_heard_ps: u64,
+    /// How often it went on in a session after a reset.
+    pub resumptions: u64,
+    /// Events it has published.
+    pub events: u64,
+    /// Pings of its that were answered.
+    pub pings: u64,
+    /// What it has subscribed to since its hello.
+    pub subscriptions: Vec<String>,
+    /// Its last description, JSON.
+    pub description: Option<String>,
+}
+
+/// The service.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct DeviceService {
+    config: ServiceConfig,
+    dtls: DtlsServer,
+    /// By session.
+    conversations: BTreeMap<u64, Conversation>,
+    devices: BTreeMap<DeviceId, DeviceRecord>,
+    next_request: u64,
+}
+
+impl DeviceService {
+    /// A service that knows nobody yet.
+    pub fn new(config: ServiceConfig) -> Self {
+        let dtls = DtlsServer::new(config.private_key);
+        Self { config, dtls, conversations: BTreeMap::new(), devices: BTreeMap::new(), next_request: 1 }
+    }
+
+    /// The devices that have said hello, by name.
+    pub fn devices(&self) -> &BTreeMap<DeviceId, DeviceRecord> {
+        &self.devices
+    }
+
+    /// The DTLS sessions.
+    pub fn dtls(&self) -> &DtlsServer {
+        &self.dtls
+    }
+
+    /// Asks something of a device, now. Returns the number by which [`CloudEventKind::Answered`] or
+    /// [`CloudEventKind::Unanswered`] refers to it.
+    pub fn ask(&mut self, device_id: DeviceId, request: ServerRequest) -> Result<u64, RequestError> {
+        request.check()?;
+        let session = self.devices.get(&device_id).map(|device| device.session);
+        let conversation = session.and_then(|session| self.conversations.get_mut(&session));
+        let conversation = conversation.ok_or(RequestError::UnknownDevice(device_id))?;
+        let number = self.next_request;
+        self.next_request += 1;
+        conversation.ask(number, request);
+        Ok(number)
+    }
+
+    /// The service's time.
+    pub fn unix_s(&self, now_ps: u64) -> u32 {
+        // 136 years of virtual time fit; after them it wraps as the format does.
+        self.config.epoch_unix_s.wrapping_add((now_ps / PS_PER_S) as u32)
+    }
+
+    pub(super) fn next_wake_ps(&self) -> u64 {
+        self.conversations.values().map(Conversation::next_wake_ps).min().unwrap_or(u64::MAX)
+    }
+
+    pub(super) fn advance(&mut self, now_ps: u64, output: &mut PeerOutput) {
+        let due = self.conversations.iter().filter(|(_, c)| c.next_wake_ps() <= now_ps);
+        let due: Vec<u64> = due.map(|(session, _)| *session).collect();
+        for session in due {
+            let mut outcome = Outcome::default();
+            if let Some(conversation) = self.conversations.get_mut(&session) {
+                conversation.advance(now_ps, &mut outcome);
+            }
+            self.take_outcome(now_ps, session, outcome, output);
+        }
+    }
+
+    pub(super) fn receive(&mut self, now_ps: u64, packet: &Packet, output: &mut PeerOutput, decisions: &mut Decisions) {
+        let Payload::Udp(datagram) = &packet.payload else { return };
+        let mut entropy = || {
+            let words: [u32; 8] = std::array::from_fn(|_| decisions.entropy_u32(STREAM));
+            let mut bytes = [0; 32];
+            for (to, from) in bytes.chunks_exact_mut(4).zip(words) {
+                to.copy_from_slice(&from.to_be_bytes());
+            }
+            bytes
+        };
+        let received = self.dtls.receive(now_ps, packet.to, packet.from, datagram, &mut entropy);
+        for answer in received.answers {
+            output.reply(packet, Payload::Udp(answer));
+        }
+        for event in received.events {
+            self.dtls_event(now_ps, event, output);
+        }
+        // A session that gave way to another has nobody to talk to.
+        let dtls = &self.dtls;
+        self.conversations.retain(|session, _| dtls.session(*session).is_some());
+    }
+
+    fn dtls_event(&mut self, now_ps: u64, event: DtlsEvent, output: &mut PeerOutput) {
+        let mut emit = |device_id, kind| output.observe(CloudEvent { time_ps: now_ps, device_id, kind });
+        match event {
+            DtlsEvent::ClientHello { has_cookie } => emit(None, CloudEventKind::ClientHello { has_cookie }),
+            DtlsEvent::Established { session } => {
+                self.conversations.insert(session, Conversation::default());
+                emit(None, CloudEventKind::Handshake);
+            }
+            DtlsEvent::Continued { session } => {
+                let device_id = self.dtls.session(session).and_then(|s| s.device_id).map(DeviceId);
+                if let Some(device) = device_id.and_then(|id| self.devices.get_mut(&id)) {
+                    device.resumptions += 1;
+                }
+                emit(device_id, CloudEventKind::Resumed);
+            }
+            DtlsEvent::Data { session, bytes } => {
+                let unix_s = self.unix_s(now_ps);
+                let mut outcome = Outcome::default();
+                let conversation = self.conversations.entry(session).or_default();
+                conversation.receive(now_ps, unix_s, &bytes, &mut outcome);
+                self.take_outcome(now_ps, session, outcome, output);
+            }
+            DtlsEvent::Alert { session, description } => {
+                let device_id = session.and_then(|id| self.dtls.session(id)).and_then(|s| s.device_id).map(DeviceId);
+                emit(device_id, CloudEventKind::Alert { description });
+            }
+            DtlsEvent::Failed { error } => emit(None, CloudEventKind::handshake_failed(error)),
+            DtlsEvent::UnknownSession { device_id } => emit(Some(DeviceId(device_id)), CloudEventKind::UnknownSession),
+            DtlsEvent::Ignored { what } => output.unmodelled(format!("cloud: {what}")),
+        }
+    }
+
+    fn take_outcome(&mut self, now_ps: u64, session: u64, outcome: Outcome, output: &mut PeerOutput) {
+        if let Some(device_id) = outcome.device_id {
+            self.dtls.name_session(session, device_id.0);
+        }
+        for message in outcome.messages {
+            if let Some((from, to, datagram)) = self.dtls.send(session, &message) {
+                output.send(Packet { from, to, payload: Payload::Udp(datagram), sent_ps: 0 });
+            }
+        }
+        for what in outcome.unmodelled {
+            output.unmodelled(format!("cloud: {what}"));
+        }
+        let device_id = self.dtls.session(session).and_then(|s| s.device_id).map(DeviceId);
+        for kind in outcome.events {
+            if let Some(device_id) = device_id {
+                self.record(now_ps, session, device_id, &kind);
+            }
+            output.observe(CloudEvent { time_ps: now_ps, device_id, kind });
+        }
+        if let Some(device) = device_id.and_then(|id| self.devices.get_mut(&id)) {
+            device.last_heard_ps = now_ps;
+        }
+    }
+
+    fn record(&mut self, now_ps: u64, session: u64, device_id: DeviceId, kind: &CloudEventKind) {
+        if self.devices.len() >= DEVICES_MAX && !self.devices.contains_key(&device_id) {
+            let oldest = self.devices.iter().min_by_key(|(_, device)| device.last_heard_ps).map(|(id, _)| *id);
+            oldest.map(|id| self.devices.remove(&id));
+        }
+        let device = self.devices.entry(device_id).or_insert_with(|| DeviceRecord {
+            session,
+            hello: None,
+            connected_since_ps: now_ps,
+            last_heard_ps: now_ps,
+            resumptions: 0,
+            events: 0,
+            pings: 0,
+            subscriptions: Vec::new(),
+            description: None,
+        });
+        device.session = session;
+        match kind {
+            CloudEventKind::Hello(hello) => {
+                device.hello = Some(hello.clone());
+                device.connected_since_ps = now_ps;
+                device.subscriptions.clear();
+            }
+            CloudEventKind::Published { .. } => device.events += 1,
+            CloudEventKind::Ping => device.pings += 1,
+            CloudEventKind::Subscribed { filter } => {
+                if device.subscriptions.len() < SUBSCRIPTIONS_MAX && !device.subscriptions.contains(filter) {
+                    device.subscriptions.push(filter.clone());
+                }
+            }
+            CloudEventKind::Described { text } => device.description = Some(text.clone()),
+            _ => {}
+        }
+    }
+}
