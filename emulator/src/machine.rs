@@ -9,9 +9,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::Clock;
 use crate::core::entry::{self, LockUp, masks};
-use crate::core::exceptions::SV_CALL;
+use crate::core::exceptions::{Masks, NMI, SV_CALL};
 use crate::core::faults::{Fault, HFSR_DEBUGEVT};
-use crate::core::scs::{CCR_DIV_0_TRP, CCR_UNALIGN_TRP, SCR_SEVONPEND, SCR_SLEEPDEEP, SCR_SLEEPONEXIT, Scs};
+use crate::core::scs::{
+    CCR_BFHFNMIGN, CCR_DIV_0_TRP, CCR_UNALIGN_TRP, SCR_SEVONPEND, SCR_SLEEPDEEP, SCR_SLEEPONEXIT, Scs,
+};
 use crate::electron::Electron;
 use crate::idle::IdleFinder;
 use crate::observe::Observer;
@@ -466,9 +468,10 @@ impl Machine {
             StopReason::NoCoprocessor => Ok(self.fault(Fault::NoCoprocessor)),
             StopReason::Unaligned => Ok(self.fault(Fault::Unaligned)),
             StopReason::DivideByZero => Ok(self.fault(Fault::DivideByZero)),
-            StopReason::DataFault { address, .. } => Ok(self.fault(Fault::DataBus(address))),
+            StopReason::DataFault { address, .. } => Ok(self.data_fault(address)),
             StopReason::FetchFault { address } => {
-                let fault = if address >= 0xe000_0000 || (0x4000_0000..0x6000_0000).contains(&address) {
+                // Peripherals, external devices and the system space are execute-never (B3.1).
+                let fault = if address >= 0xa000_0000 || (0x4000_0000..0x6000_0000).contains(&address) {
                     Fault::InstructionAccess
                 } else {
                     Fault::InstructionBus
@@ -518,6 +521,28 @@ impl Machine {
         self.observer.fault(GuestFault { now: self.now(), pc: registers.pc, fault, lr: registers.lr }, self.instructions);
         let raised = entry::raise_fault(&mut self.world.state.scs, &registers, fault);
         self.or_lock_up(raised)
+    }
+
+    /// A data access that the bus refused. With CCR.BFHFNMIGN code at priority -1 or -2 goes on after it: that is how
+    /// a handler finds out what answers (B3.2.8). What a load would have loaded is unknown; here it loads nothing.
+    fn data_fault(&mut self, address: u32) -> Stop {
+        let mut registers = self.engine.registers();
+        let scs = &mut self.world.state.scs;
+        if scs.ccr & CCR_BFHFNMIGN == 0 || scs.exceptions.execution_priority(masks(&registers)) >= 0 {
+            return self.fault(Fault::DataBus(address));
+        }
+        scs.record_fault(Fault::DataBus(address));
+        let mut instruction = [0; 2];
+        if !self.world.memory.peek(registers.pc, &mut instruction) {
+            return self.fault(Fault::DataBus(address));
+        }
+        let is_wide = u16::from_le_bytes(instruction) >> 11 >= 0x1d;
+        registers.pc = registers.pc.wrapping_add(if is_wide { 4 } else { 2 });
+        registers.advance_it_state();
+        self.engine.set_registers(&registers);
+        self.cycles += 1;
+        self.instructions += 1;
+        Stop::Limit
     }
 
     fn breakpoint(&mut self) -> Result<Stop, MachineError> {
@@ -643,25 +668,21 @@ impl Machine {
     }
 
     fn wake_up(&mut self) {
-        let exceptions = &self.world.state.scs.exceptions;
-        if self.world.state.soc.take_event() {
-            self.event = true;
-        }
+        let exceptions = &mut self.world.state.scs.exceptions;
+        let sends_event = exceptions.take_pended() && self.world.state.scs.scr & SCR_SEVONPEND != 0;
+        self.event |= self.world.state.soc.take_event() | sends_event;
         let registers = match self.core {
-            CoreState::Running | CoreState::LockedUp => return,
+            CoreState::Running => return,
             _ => self.engine.registers(),
         };
-        // PRIMASK does not keep the core asleep (B1.5.18).
-        let mut wake_masks = masks(&registers);
-        wake_masks.primask = false;
-        let interrupt = exceptions.takeable(wake_masks).is_some();
         let wake = match self.core {
             CoreState::WaitForEvent => {
-                let sev_on_pend = self.world.state.scs.scr & SCR_SEVONPEND != 0
-                    && (exceptions.isr_pending() || exceptions.any_pending());
-                std::mem::take(&mut self.event) || sev_on_pend || interrupt
+                std::mem::take(&mut self.event) || exceptions.takeable(masks(&registers)).is_some()
             }
-            _ => interrupt,
+            // An NMI gets through to a core locked up by a fault in HardFault (B1.5.15).
+            CoreState::LockedUp => exceptions.takeable(masks(&registers)) == Some(NMI),
+            // PRIMASK does not keep the core asleep (B1.5.18).
+            _ => exceptions.takeable(Masks { primask: false, ..masks(&registers) }).is_some(),
         };
         if wake {
             self.core = CoreState::Running;

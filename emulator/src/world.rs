@@ -302,21 +302,24 @@ impl World {
         self.state.scs.exceptions.take_changed();
     }
 
-    fn private_bus(&mut self, access: &Access, write: Option<u32>) -> u32 {
+    fn private_bus(&mut self, access: &Access, write: Option<u32>) -> Result<u32, AccessFault> {
         let offset = (access.address & !3) - 0xe000_0000;
+        if !access.privileged && !self.state.scs.allows_unprivileged(offset, write.is_some()) {
+            return Err(AccessFault);
+        }
         let shift = 8 * (access.address & 3);
         let time_ps = self.state.clock.at(access.cycles).time_ps;
         let state = &mut self.state;
         let Some(value) = write else {
             let word = state.scs.read(offset, access.cycles, access.pc, time_ps, &mut state.ledger);
-            return word >> shift;
+            return Ok(word >> shift);
         };
         let lanes = (u32::MAX >> (32 - 8 * access.size)) << shift;
         let effect =
             state.scs.write(offset, value << shift, lanes, access.cycles, access.pc, time_ps, &mut state.ledger);
         self.reset_requested |= effect.reset;
         self.engine_settings_changed |= effect.traps_changed;
-        0
+        Ok(0)
     }
 
     /// The core fetches from flash and therefore waits for the end of an operation on it (PM0059 2.3).
@@ -337,7 +340,7 @@ impl Bus for World {
     fn read(&mut self, access: &Access) -> Result<u32, AccessFault> {
         self.accesses += u64::from(!self.state.soc.read_changes_nothing(access.address));
         if PRIVATE_BUS.contains(&access.address) && !DBGMCU.contains(&access.address) {
-            let value = self.private_bus(access, None);
+            let value = self.private_bus(access, None)?;
             self.after_access(self.state.clock.at(access.cycles));
             return Ok(value);
         }
@@ -357,7 +360,7 @@ impl Bus for World {
         self.accesses += 1;
         let now = self.state.clock.at(access.cycles);
         if PRIVATE_BUS.contains(&access.address) && !DBGMCU.contains(&access.address) {
-            self.private_bus(access, Some(value));
+            self.private_bus(access, Some(value))?;
         } else {
             let (soc, mut env) = self.split(now, access.pc);
             match bitband_target(access.address) {

@@ -5,6 +5,8 @@
 #define LS_CYCLE ((int64_t)1 << 32)
 #define LS_FORCE_BIAS ((int64_t)1 << 62)
 #define LS_SITES 65536u
+/* From here on memory is of device type (ARMv7-M ARM B3.1), as far as a device is mapped there. */
+#define LS_DEVICE_SPACE 0x40000000u
 
 struct TranslationBlock;
 int64_t ls_pack(int64_t cycles);
@@ -18,7 +20,7 @@ bool ls_is_store_site(struct uc_struct *uc, uint32_t pc);
 
 void uc_ls_set_budget(struct uc_struct *uc, int64_t cycles);
 int64_t uc_ls_left(struct uc_struct *uc, uint64_t *instructions);
-int64_t uc_ls_left_at_access(struct uc_struct *uc, uint32_t *pc, uint64_t *instructions);
+int64_t uc_ls_left_at_access(struct uc_struct *uc, uint32_t *pc, uint64_t *instructions, bool *privileged);
 bool uc_ls_move_deadline(struct uc_struct *uc, int64_t cycles);
 void uc_ls_stop(struct uc_struct *uc);
 void uc_ls_abort_access(struct uc_struct *uc);

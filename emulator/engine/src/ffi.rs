@@ -7,7 +7,8 @@ use unicorn_engine::uc_engine;
 unsafe extern "C" {
     pub fn uc_ls_set_budget(uc: *mut uc_engine, cycles: i64);
     pub fn uc_ls_left(uc: *mut uc_engine, instructions: *mut u64) -> i64;
-    pub fn uc_ls_left_at_access(uc: *mut uc_engine, pc: *mut u32, instructions: *mut u64) -> i64;
+    pub fn uc_ls_left_at_access(uc: *mut uc_engine, pc: *mut u32, instructions: *mut u64, privileged: *mut bool)
+    -> i64;
     pub fn uc_ls_move_deadline(uc: *mut uc_engine, cycles: i64) -> bool;
     pub fn uc_ls_abort_access(uc: *mut uc_engine);
     pub fn uc_ls_exception(uc: *mut uc_engine) -> c_int;

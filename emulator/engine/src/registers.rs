@@ -63,6 +63,11 @@ impl CoreRegisters {
         self.ipsr() == 0 && self.control & 2 != 0
     }
 
+    /// EPSR.IT after an instruction that was passed over (ARMv7-M ARM A7.3.3, ITAdvance).
+    pub fn advance_it_state(&mut self) {
+        self.it_state = if self.it_state & 7 == 0 { 0 } else { self.it_state & 0xe0 | self.it_state << 1 & 0x1f };
+    }
+
     /// The stacked form of xPSR: flags, IPSR, T and IT together.
     pub fn stacked_xpsr(&self) -> u32 {
         let it = u32::from(self.it_state);

@@ -27,6 +27,8 @@ pub struct Access {
     pub cycles: u64,
     /// Instructions executed before it.
     pub instructions: u64,
+    /// Handler mode, or thread mode with CONTROL.nPRIV clear.
+    pub privileged: bool,
 }
 
 /// The bus answered an access with an error: a BusFault for the guest.
@@ -176,15 +178,16 @@ impl Bus for NoBus {
 
 impl Context {
     fn access(&self, uc: *mut uc_engine, address: u32, size: usize) -> Access {
-        let (mut pc, mut instructions) = (0, 0);
+        let (mut pc, mut instructions, mut privileged) = (0, 0, false);
         // SAFETY: called from a callback of this engine, so the handle is alive and mem_io_pc is that of the access.
-        let left = unsafe { uc_ls_left_at_access(uc, &mut pc, &mut instructions) };
+        let left = unsafe { uc_ls_left_at_access(uc, &mut pc, &mut instructions, &mut privileged) };
         Access {
             address,
             size: size as u32,
             pc,
             cycles: self.start_cycles.saturating_add_signed(self.stretch_cycles as i64 - left),
             instructions: self.start_instructions + instructions,
+            privileged,
         }
     }
 

@@ -139,14 +139,12 @@ pub fn enter_handler(
 pub fn begin_return(regs: &mut CoreRegisters, scs: &mut Scs, exc_return: u32) -> Result<(), Fault> {
     let returning = regs.ipsr() as usize;
     let nested = scs.exceptions.active_count();
-    if !scs.exceptions.is_active(returning) {
-        return Err(Fault::InvalidReturn);
-    }
-    let valid = match exc_return & 0x0fff_ffff {
-        0x0fff_fff1 => nested > 1,
-        0x0fff_fff9 | 0x0fff_fffd => nested == 1 || scs.ccr & CCR_NONBASETHRDENA != 0,
-        _ => false,
-    };
+    let valid = scs.exceptions.is_active(returning)
+        && match exc_return & 0x0fff_ffff {
+            0x0fff_fff1 => nested > 1,
+            0x0fff_fff9 | 0x0fff_fffd => nested == 1 || scs.ccr & CCR_NONBASETHRDENA != 0,
+            _ => false,
+        };
     scs.exceptions.deactivate(returning);
     if returning != NMI {
         // "FAULTMASK is cleared on return from any exception but NMI" (B1.5.8)
@@ -189,4 +187,58 @@ pub fn pop_frame(
     regs.set_stacked_xpsr(xpsr);
     scs.active_exception = regs.ipsr();
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::exceptions::{PEND_SV, SV_CALL};
+    use super::*;
+
+    /// A vector table at 0x1000 some of whose words cannot be read.
+    struct Table {
+        unreadable: Vec<usize>,
+    }
+
+    impl CoreMemory for Table {
+        fn load(&mut self, address: u32) -> Option<u32> {
+            let exception = (address.checked_sub(0x1000)? / 4) as usize;
+            (!self.unreadable.contains(&exception)).then_some(0x0800_0001 + 0x100 * exception as u32)
+        }
+        fn store(&mut self, _: u32, _: u32) -> bool {
+            true
+        }
+    }
+
+    fn enter(unreadable: &[usize], exception: usize) -> (Scs, CoreRegisters, Result<usize, LockUp>) {
+        let (mut scs, mut regs) = (Scs::new(), CoreRegisters { thumb: true, ..CoreRegisters::default() });
+        scs.vtor = 0x1000;
+        scs.exceptions.set_pending(exception);
+        let mut table = Table { unreadable: unreadable.to_vec() };
+        let entered = enter_handler(&mut regs, &mut scs, &mut table, exception, 0xffff_fff9);
+        (scs, regs, entered)
+    }
+
+    #[test]
+    fn a_vector_that_cannot_be_read_gives_a_hard_fault_and_leaves_the_exception_pending() {
+        let (scs, regs, entered) = enter(&[PEND_SV], PEND_SV);
+        assert_eq!(entered, Ok(HARD_FAULT));
+        assert_eq!((regs.pc, regs.ipsr(), regs.lr), (0x0800_0300, 3, 0xffff_fff9));
+        assert_eq!(scs.hfsr, HFSR_VECTTBL);
+        assert!(scs.exceptions.is_pending(PEND_SV) && !scs.exceptions.is_active(PEND_SV));
+    }
+
+    #[test]
+    fn without_the_vector_of_hard_fault_the_core_locks_up() {
+        assert_eq!(enter(&[SV_CALL, HARD_FAULT], SV_CALL).2, Err(LockUp));
+        assert_eq!(enter(&[HARD_FAULT], HARD_FAULT).2, Err(LockUp));
+        assert_eq!(enter(&[NMI], NMI).2, Err(LockUp));
+    }
+
+    #[test]
+    fn a_return_from_an_exception_that_is_not_active_faults_and_clears_faultmask() {
+        let mut scs = Scs::new();
+        let mut regs = CoreRegisters { xpsr: SV_CALL as u32, faultmask: true, ..CoreRegisters::default() };
+        assert_eq!(begin_return(&mut regs, &mut scs, 0xffff_fff9), Err(Fault::InvalidReturn));
+        assert!(!regs.faultmask);
+    }
 }

@@ -55,6 +55,8 @@ pub struct Exceptions {
     pub priority_group: u8,
     /// Set when an exception became pending or a priority or enable changed, until [`Exceptions::take_changed`].
     changed: bool,
+    /// Set when an exception became pending, until [`Exceptions::take_pended`].
+    pended: bool,
 }
 
 const fn bit(exception: usize) -> u128 {
@@ -79,7 +81,19 @@ impl Exceptions {
             priority: vec![0; EXCEPTION_COUNT],
             priority_group: 0,
             changed: false,
+            pended: false,
         }
+    }
+
+    /// Whether an exception became pending since the last call, enabled or not: the event of SCR.SEVONPEND.
+    pub fn take_pended(&mut self) -> bool {
+        std::mem::take(&mut self.pended)
+    }
+
+    /// AIRCR.PRIGROUP.
+    pub fn set_priority_group(&mut self, group: u8) {
+        self.priority_group = group & 7;
+        self.changed = true;
     }
 
     /// Whether something happened since the last call that may make an exception takeable.
@@ -92,6 +106,7 @@ impl Exceptions {
         if exception < EXCEPTION_COUNT && self.pending & bit(exception) == 0 {
             self.pending |= bit(exception);
             self.changed = true;
+            self.pended = true;
         }
     }
 
@@ -170,6 +185,7 @@ impl Exceptions {
         let risen = lines & !self.lines;
         if risen & !self.pending != 0 {
             self.changed = true;
+            self.pended = true;
         }
         self.pending |= risen;
         self.lines = lines;

@@ -14,6 +14,8 @@ const CPUID: u32 = 0x412f_c230;
 /// Interrupt lines in groups of 32, minus one.
 const ICTR: u32 = 2;
 const AIRCR_KEY: u32 = 0x05fa;
+/// Software trigger interrupt register, from 0xE000_0000.
+const STIR: u32 = 0xef00;
 const CCR_WRITABLE: u32 = 0x31b;
 /// CCR.DIV_0_TRP.
 pub const CCR_DIV_0_TRP: u32 = 1 << 4;
@@ -21,6 +23,10 @@ pub const CCR_DIV_0_TRP: u32 = 1 << 4;
 pub const CCR_UNALIGN_TRP: u32 = 1 << 3;
 /// CCR.STKALIGN.
 pub const CCR_STKALIGN: u32 = 1 << 9;
+/// CCR.BFHFNMIGN.
+pub const CCR_BFHFNMIGN: u32 = 1 << 8;
+/// CCR.USERSETMPEND.
+pub const CCR_USERSETMPEND: u32 = 1 << 1;
 /// CCR.NONBASETHRDENA.
 pub const CCR_NONBASETHRDENA: u32 = 1;
 /// SCR.SLEEPONEXIT.
@@ -151,6 +157,11 @@ impl Scs {
             self.cfsr |= BFARVALID;
             self.bfar = address;
         }
+    }
+
+    /// Whether code without privilege may make this access; any other is a BusFault (B3.1.1).
+    pub fn allows_unprivileged(&self, offset: u32, write: bool) -> bool {
+        offset == STIR && write && self.ccr & CCR_USERSETMPEND != 0
     }
 
     fn icsr(&self) -> u32 {
@@ -350,7 +361,7 @@ impl Scs {
             0xd08 => self.vtor = value & 0x3fff_fe00,
             0xd0c => {
                 if value >> 16 == AIRCR_KEY {
-                    self.exceptions.priority_group = (value >> 8 & 7) as u8;
+                    self.exceptions.set_priority_group((value >> 8 & 7) as u8);
                     effect.reset = value & 0b101 != 0;
                 }
             }

@@ -1,0 +1,126 @@
+//! Bare-metal test programs on the machine: exceptions, interrupts, faults, lock-up. The programs and what they prove
+//! stand in `firmware-images/guest-tests`.
+
+use std::path::Path;
+
+use lockstep::core::exceptions::NMI;
+use lockstep::electron::{DeviceSettings, electron};
+use lockstep::semihosting::{SemihostingEnd, SemihostingRun, run_semihosting};
+use lockstep::{CoreState, Machine};
+use lockstep_images::{FlashImage, Image};
+
+/// More than any of the programs takes, at 16 MHz.
+const LIMIT_CYCLES: u64 = 400_000_000;
+
+fn machine(name: &str) -> Machine {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../firmware-images/built").join(name);
+    let bytes = std::fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    let image = Image::parse(name, &bytes, None).unwrap();
+    let mut flash = FlashImage::blank();
+    flash.place(&image).unwrap();
+    let settings = DeviceSettings { seed: 1, semihosting: true, ..DeviceSettings::default() };
+    electron(flash.into_bytes(), &settings).unwrap()
+}
+
+fn run(name: &str) -> (Machine, SemihostingRun) {
+    let mut machine = machine(name);
+    let run = run_semihosting(&mut machine, LIMIT_CYCLES).unwrap();
+    (machine, run)
+}
+
+/// Every check `ok`, at least `checks` of them, and a good end.
+fn passes(name: &str, checks: usize) {
+    let (_, run) = run(name);
+    let text = String::from_utf8_lossy(&run.output);
+    let failed: Vec<&str> = text
+        .lines()
+        .filter(|line| !["ok ", "note "].iter().any(|p| line.starts_with(p)) && *line != "passed")
+        .collect();
+    let ok = text.lines().filter(|line| line.starts_with("ok ")).count();
+    assert!(failed.is_empty(), "{name}: {failed:#?}");
+    assert_eq!(run.end, SemihostingEnd::Exit(0), "{name}:\n{text}");
+    assert!(ok >= checks, "{name}: only {ok} checks instead of {checks}");
+}
+
+#[test]
+fn exceptions() {
+    passes("test-exceptions.elf", 35);
+}
+
+#[test]
+fn interrupts() {
+    passes("test-interrupts.elf", 39);
+}
+
+#[test]
+fn it_blocks_and_multiple_loads_interrupted_anywhere() {
+    passes("test-it_blocks.elf", 5);
+}
+
+#[test]
+fn exclusive_accesses_across_exceptions() {
+    passes("test-exclusive.elf", 12);
+}
+
+#[test]
+fn usage_faults() {
+    passes("test-faults.elf", 90);
+}
+
+#[test]
+fn bus_and_memory_management_faults() {
+    passes("test-bus_faults.elf", 40);
+}
+
+#[test]
+fn bit_bands_and_unaligned_accesses() {
+    passes("test-bitband.elf", 13);
+}
+
+#[test]
+fn faults_passed_over_and_unaligned_devices() {
+    passes("test-ignored_faults.elf", 16);
+}
+
+#[test]
+fn wfi_wfe_sev_and_sleep_on_exit() {
+    passes("test-sleep.elf", 22);
+}
+
+#[test]
+fn entry_return_tail_chaining_and_late_arrival_take_their_cycles() {
+    passes("test-timing.elf", 13);
+}
+
+#[test]
+fn unreadable_vectors_lock_up() {
+    let (machine, run) = run("test-vector_lockup.elf");
+    assert_eq!(String::from_utf8_lossy(&run.output), "ok before_lockup\n");
+    assert_eq!(run.end, SemihostingEnd::LockUp);
+    assert_eq!(machine.core_state(), CoreState::LockedUp);
+}
+
+#[test]
+fn an_nmi_gets_through_to_a_locked_up_core() {
+    let (mut machine, _) = run("test-lockup.elf");
+    machine.world.state.scs.exceptions.set_pending(NMI);
+    let run = run_semihosting(&mut machine, LIMIT_CYCLES).unwrap();
+    // The program has no handler for it and says so.
+    assert_eq!(run.output.split(|b| *b == b'\n').next(), Some(&b"note exception 0x00000002"[..]));
+    assert_eq!(run.end, SemihostingEnd::Exit(1));
+}
+
+#[test]
+fn a_fault_in_the_hard_fault_handler_locks_up() {
+    let (mut machine, run) = run("test-lockup.elf");
+    assert_eq!(String::from_utf8_lossy(&run.output), "ok before_lockup\nok hard_fault_entered\n");
+    assert_eq!(run.end, SemihostingEnd::LockUp);
+    assert_eq!(machine.core_state(), CoreState::LockedUp);
+    let (at, pc) = machine.observer.lock_up().unwrap();
+    assert_eq!(at.cycles, machine.cycles());
+    assert!((0x0800_0000..0x0801_0000).contains(&pc));
+    // Time goes on; the core does not.
+    let instructions = machine.instructions();
+    machine.run_until_cycle(at.cycles + 1_000_000).unwrap();
+    assert_eq!((machine.core_state(), machine.instructions()), (CoreState::LockedUp, instructions));
+}
