@@ -129,6 +129,12 @@ pub trait Device {
     fn table(&self) -> &'static [Register];
     /// Software reads a word. Reading may change state (`SR`, `DR`).
     fn read(&mut self, offset: u32, cx: &mut Cx<'_>) -> u32;
+    /// What [`read`](Device::read) would give, if reading now changes nothing and would give the same until the next
+    /// event or access. Asked only while no event is due. `None` when in doubt: it is a short cut for what software
+    /// polls.
+    fn quiet_read(&self, _offset: u32) -> Option<u32> {
+        None
+    }
     /// Software writes the bytes in `lanes`.
     fn write(&mut self, offset: u32, value: u32, lanes: u32, cx: &mut Cx<'_>);
     /// When to call [`advance`](Device::advance) next. Must be a function of the state alone.

@@ -241,6 +241,15 @@ impl Device for Gpio {
         }
     }
 
+    fn quiet_read(&self, offset: u32) -> Option<u32> {
+        match (offset / 4) as usize {
+            IDR => Some(self.input.into()),
+            BSRR | LCKR => None,
+            index @ 0..=9 => Some(self.regs[index]),
+            _ => None,
+        }
+    }
+
     fn write(&mut self, offset: u32, value: u32, lanes: u32, cx: &mut Cx<'_>) {
         let index = (offset / 4) as usize;
         let locked = self.locked_pins();

@@ -322,6 +322,11 @@ impl Device for Rcc {
         }
     }
 
+    fn quiet_read(&self, offset: u32) -> Option<u32> {
+        // Ready flags in BDCR and CSR are brought up to date by a read.
+        RegisterFile::index_of(TABLE, offset).filter(|index| !matches!(*index, BDCR | CSR)).map(|index| self.regs[index])
+    }
+
     fn write(&mut self, offset: u32, value: u32, lanes: u32, cx: &mut Cx<'_>) {
         self.update(cx.now.time_ps);
         match RegisterFile::index_of(TABLE, offset) {

@@ -305,6 +305,18 @@ impl Soc {
         })
     }
 
+    /// What [`Soc::read`] would give, if reading changes nothing and would give the same until the next event or
+    /// access; `None` when in doubt. To be asked only while no event is due.
+    #[inline]
+    pub fn quiet_read(&self, address: u32, size: u32) -> Option<u32> {
+        let id = map::at(address)?;
+        if self.enabled & !self.in_reset & id.bit() == 0 || !is_aligned(address, size) {
+            return None;
+        }
+        let word = devices::device(&self.dma, &self.devices, id).quiet_read((address - id.place().base) & !3)?;
+        Some(word >> (address % 4 * 8) & mask(size))
+    }
+
     fn read_device(&mut self, id: Id, address: u32, size: u32, env: &mut SocEnv<'_>) -> u32 {
         if (self.enabled & !self.in_reset) & id.bit() == 0 {
             self.report_unclocked(id, "read", env);

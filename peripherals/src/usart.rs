@@ -275,6 +275,15 @@ impl Device for Usart {
         }
     }
 
+    fn quiet_read(&self, offset: u32) -> Option<u32> {
+        let index = (offset / 4) as usize;
+        match index {
+            SR if self.seen == self.regs[SR] => Some(self.regs[SR]),
+            BRR..=CR3 => Some(self.regs[index]),
+            _ => None,
+        }
+    }
+
     fn write(&mut self, offset: u32, value: u32, lanes: u32, cx: &mut Cx<'_>) {
         self.catch_up(cx);
         match RegisterFile::index_of(self.table(), offset) {

@@ -2,13 +2,36 @@
 #ifndef LOCKSTEP_EXACT_H
 #define LOCKSTEP_EXACT_H
 
+#include "uc_priv.h"
+
+#define LS_SITE_SLOT(retaddr) (((retaddr) ^ ((retaddr) >> 10)) & (LS_SITES_KNOWN - 1))
 #define LS_CYCLE ((int64_t)1 << 32)
 #define LS_FORCE_BIAS ((int64_t)1 << 62)
 #define LS_SITES 65536u
 /* From here on memory is of device type (ARMv7-M ARM B3.1), as far as a device is mapped there. */
 #define LS_DEVICE_SPACE 0x40000000u
 
+/* One access of the guest to a device. */
+typedef struct LsAccess {
+    uint32_t address, size;
+    uint32_t pc;
+    int64_t cycles_left;   /* before the accessing instruction is counted */
+    uint64_t instructions; /* executed before it, in this run */
+    bool privileged;
+} LsAccess;
+
+typedef struct LsSite LsSite;
 struct TranslationBlock;
+const LsSite *ls_find_site(CPUState *cpu, uintptr_t retaddr);
+static inline const LsSite *ls_site(CPUState *cpu, uintptr_t retaddr)
+{
+    LsSite *site = &cpu->uc->ls_accesses[LS_SITE_SLOT(retaddr)];
+    return likely(site->retaddr == retaddr) ? site : ls_find_site(cpu, retaddr);
+}
+
+void ls_forget_accesses(struct uc_struct *uc);
+bool ls_code_at(struct uc_struct *uc, ram_addr_t address, unsigned size);
+bool ls_is_writable(struct uc_struct *uc, uint32_t address);
 int64_t ls_pack(int64_t cycles);
 int ls_locate(CPUState *cpu, struct TranslationBlock *tb, uintptr_t host_pc, uint32_t *pc, int64_t *cost_left);
 int ls_tail_length(struct TranslationBlock *tb, int64_t cycles, int64_t *cost);
@@ -20,7 +43,8 @@ bool ls_is_store_site(struct uc_struct *uc, uint32_t pc);
 
 void uc_ls_set_budget(struct uc_struct *uc, int64_t cycles);
 int64_t uc_ls_left(struct uc_struct *uc, uint64_t *instructions);
-int64_t uc_ls_left_at_access(struct uc_struct *uc, uint32_t *pc, uint64_t *instructions, bool *privileged);
+void uc_ls_set_io(struct uc_struct *uc, uint64_t (*read)(void *, const LsAccess *),
+                  void (*write)(void *, const LsAccess *, uint32_t), void *opaque);
 bool uc_ls_move_deadline(struct uc_struct *uc, int64_t cycles);
 void uc_ls_stop(struct uc_struct *uc);
 void uc_ls_abort_access(struct uc_struct *uc);

@@ -1,14 +1,18 @@
 //! The functions that our patch adds to Unicorn (`csrc/lockstep_exact.h`).
 
-use std::ffi::c_int;
+use std::ffi::{c_int, c_void};
 
 use unicorn_engine::uc_engine;
 
 unsafe extern "C" {
     pub fn uc_ls_set_budget(uc: *mut uc_engine, cycles: i64);
     pub fn uc_ls_left(uc: *mut uc_engine, instructions: *mut u64) -> i64;
-    pub fn uc_ls_left_at_access(uc: *mut uc_engine, pc: *mut u32, instructions: *mut u64, privileged: *mut bool)
-    -> i64;
+    pub fn uc_ls_set_io(
+        uc: *mut uc_engine,
+        read: unsafe extern "C" fn(*mut c_void, *const LsAccess) -> u64,
+        write: unsafe extern "C" fn(*mut c_void, *const LsAccess, u32),
+        opaque: *mut c_void,
+    );
     pub fn uc_ls_move_deadline(uc: *mut uc_engine, cycles: i64) -> bool;
     pub fn uc_ls_abort_access(uc: *mut uc_engine);
     pub fn uc_ls_exception(uc: *mut uc_engine) -> c_int;
@@ -35,4 +39,16 @@ pub struct LsCore {
     pub thumb: u32,
     pub exclusive_address: u64,
     pub exclusive_value: u64,
+}
+
+/// An access to a device as C reports it; field order is that of `lockstep_exact.h`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct LsAccess {
+    pub address: u32,
+    pub size: u32,
+    pub pc: u32,
+    pub cycles_left: i64,
+    pub instructions: u64,
+    pub privileged: bool,
 }

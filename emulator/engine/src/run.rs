@@ -1,6 +1,7 @@
 //! The engine: mappings, runs, and the way of a device access.
 
-use std::collections::VecDeque;
+use std::ffi::c_void;
+use std::ptr::NonNull;
 
 use unicorn_engine::{
     Arch, ArmCpuModel, HookType, MemType, Mode, Prot, TlbEntry, TlbType, Unicorn, uc_engine, uc_error,
@@ -138,8 +139,9 @@ fn failed(what: &'static str) -> impl Fn(uc_error) -> EngineError {
 
 /// What callbacks need during a run.
 struct Context {
+    uc: *mut uc_engine,
     /// The bus of the present run. Null outside runs.
-    bus: *mut dyn Bus,
+    bus: *mut c_void,
     /// Cycle count at which the present stretch started.
     start_cycles: u64,
     /// Instruction count likewise.
@@ -149,50 +151,50 @@ struct Context {
     /// The run's end.
     limit_cycles: u64,
     fault: Option<StopReason>,
-    /// Values that the present instruction's loads have got so far, for the rare case that it must be run again.
-    loads: VecDeque<(Access, u32)>,
+    /// Values that the loads of one instruction have got so far, for the rare case that it must be run again.
+    loads: Vec<u32>,
+    /// Cycle count and address of that instruction.
+    loads_of: (u64, u32),
     /// Loads to answer from `loads` before the bus is asked again.
     replay: usize,
     /// The deadline fell inside a block: the present instruction is to be run again by itself.
     again: bool,
     /// First fetches from a page since the last call of `take_first_fetches`.
     first_fetches: Vec<FirstFetch>,
-    /// Pages that code was fetched from. They stay executable in the TLB, so that stores to them are noticed.
+    /// Pages that code was fetched from.
     fetched: Vec<u32>,
 }
 
-/// A placeholder for "no run in progress".
-struct NoBus;
+/// The context's place on the heap, shared with the callbacks and freed after the engine that calls them.
+struct ContextPlace(NonNull<Context>);
 
-impl Bus for NoBus {
-    fn read(&mut self, _: &Access) -> Result<u32, AccessFault> {
-        Err(AccessFault)
+impl ContextPlace {
+    fn new(context: Context) -> Self {
+        Self(NonNull::from(Box::leak(Box::new(context))))
     }
-    fn write(&mut self, _: &Access, _: u32) -> Result<(), AccessFault> {
-        Err(AccessFault)
-    }
-    fn deadline_cycles(&self) -> u64 {
-        0
+}
+
+impl Drop for ContextPlace {
+    fn drop(&mut self) {
+        // SAFETY: the pointer came from a box, which is given back once, here.
+        drop(unsafe { Box::from_raw(self.0.as_ptr()) });
     }
 }
 
 impl Context {
-    fn access(&self, uc: *mut uc_engine, address: u32, size: usize) -> Access {
-        let (mut pc, mut instructions, mut privileged) = (0, 0, false);
-        // SAFETY: called from a callback of this engine, so the handle is alive and mem_io_pc is that of the access.
-        let left = unsafe { uc_ls_left_at_access(uc, &mut pc, &mut instructions, &mut privileged) };
+    fn access(&self, access: &LsAccess) -> Access {
         Access {
-            address,
-            size: size as u32,
-            pc,
-            cycles: self.start_cycles.saturating_add_signed(self.stretch_cycles as i64 - left),
-            instructions: self.start_instructions + instructions,
-            privileged,
+            address: access.address,
+            size: access.size,
+            pc: access.pc,
+            cycles: self.start_cycles.saturating_add_signed(self.stretch_cycles as i64 - access.cycles_left),
+            instructions: self.start_instructions + access.instructions,
+            privileged: access.privileged,
         }
     }
 
     /// Applies a changed deadline. Returns whether the run can still stop where it must.
-    fn follow_deadline(&mut self, uc: *mut uc_engine, access: &Access, deadline: u64) -> bool {
+    fn follow_deadline(&mut self, access: &Access, deadline: u64) -> bool {
         if deadline >= self.limit_cycles {
             return true;
         }
@@ -200,72 +202,78 @@ impl Context {
         let end = deadline.max(access.cycles);
         let distance = end - access.cycles;
         self.stretch_cycles = end - self.start_cycles;
-        // SAFETY: as in `access`.
-        unsafe { uc_ls_move_deadline(uc, distance as i64) }
+        // SAFETY: called inside a callback of this engine, whose handle is alive.
+        unsafe { uc_ls_move_deadline(self.uc, distance as i64) }
     }
 }
 
-fn on_read(uc: &mut Unicorn<'_, Context>, address: u32, size: usize) -> u64 {
-    let handle = uc.get_handle();
-    let context = uc.get_data_mut();
-    let access = context.access(handle, address, size);
+/// A load from a device. C calls it with the context that it was given.
+unsafe extern "C" fn on_read<B: Bus>(context: *mut c_void, access: *const LsAccess) -> u64 {
+    // SAFETY: C passes back the context, which lives longer than the engine and to which there is no other reference
+    // while translated code runs, and an access on its stack.
+    let (context, access) = unsafe { (&mut *context.cast::<Context>(), &*access) };
+    let access = context.access(access);
     if context.replay > 0 {
         // The instruction is being run again: its first loads have already happened.
         let done = context.loads.len() - context.replay;
         context.replay -= 1;
-        if let Some((_, value)) = context.loads.get(done) {
+        if let Some(value) = context.loads.get(done) {
             return u64::from(*value);
         }
     }
-    if context.loads.front().is_some_and(|(a, _)| a.cycles != access.cycles || a.pc != access.pc) {
+    if context.loads_of != (access.cycles, access.pc) {
+        context.loads_of = (access.cycles, access.pc);
         context.loads.clear();
     }
-    // SAFETY: `bus` was set by `run` from a reference that outlives the run, and no other reference to it is in use
-    // while Unicorn runs.
-    let bus = unsafe { &mut *context.bus };
+    // SAFETY: `bus` was set by `run`, along with this very instance of the callback, from a reference that outlives
+    // the run; no other reference to it is in use while Unicorn runs.
+    let bus = unsafe { &mut *context.bus.cast::<B>() };
     match bus.read(&access) {
         Ok(value) => {
             let deadline = bus.deadline_cycles();
-            context.loads.push_back((access, value));
-            if !context.follow_deadline(handle, &access, deadline) {
+            context.loads.push(value);
+            if !context.follow_deadline(&access, deadline) {
                 context.again = true;
                 // SAFETY: inside a callback.
-                unsafe { uc_ls_abort_access(handle) };
+                unsafe { uc_ls_abort_access(context.uc) };
             }
             u64::from(value)
         }
         Err(AccessFault) => {
-            context.fault = Some(StopReason::DataFault { address, write: false });
+            context.fault = Some(StopReason::DataFault { address: access.address, write: false });
             // SAFETY: inside a callback.
-            unsafe { uc_ls_abort_access(handle) };
+            unsafe { uc_ls_abort_access(context.uc) };
             0
         }
     }
 }
 
-fn on_write(uc: &mut Unicorn<'_, Context>, address: u32, size: usize, value: u64) {
-    let handle = uc.get_handle();
-    let context = uc.get_data_mut();
-    let access = context.access(handle, address, size);
+/// A store to a device or to read-only memory. C calls it with the context that it was given.
+unsafe extern "C" fn on_write<B: Bus>(context: *mut c_void, access: *const LsAccess, value: u32) {
     // SAFETY: as in `on_read`.
-    let bus = unsafe { &mut *context.bus };
-    match bus.write(&access, value as u32) {
+    let (context, access) = unsafe { (&mut *context.cast::<Context>(), &*access) };
+    let access = context.access(access);
+    // SAFETY: as in `on_read`.
+    let bus = unsafe { &mut *context.bus.cast::<B>() };
+    match bus.write(&access, value) {
         Ok(()) => {
             let deadline = bus.deadline_cycles();
             // A store is the last instruction of its block, so the run can always stop after it.
-            context.follow_deadline(handle, &access, deadline);
+            context.follow_deadline(&access, deadline);
         }
         Err(AccessFault) => {
-            context.fault = Some(StopReason::DataFault { address, write: true });
+            context.fault = Some(StopReason::DataFault { address: access.address, write: true });
             // SAFETY: inside a callback.
-            unsafe { uc_ls_abort_access(handle) };
+            unsafe { uc_ls_abort_access(context.uc) };
         }
     }
 }
 
 /// A Cortex-M3 without its exception model.
 pub struct Engine {
-    uc: Unicorn<'static, Context>,
+    uc: Unicorn<'static, NonNull<Context>>,
+    /// Behind `uc`, so that it is freed after it.
+    context: ContextPlace,
     /// Keeps mapped memory alive as long as the engine.
     mapped: Vec<HostMemory>,
 }
@@ -279,27 +287,30 @@ impl std::fmt::Debug for Engine {
 impl Engine {
     /// A core with nothing mapped.
     pub fn new() -> Result<Self, EngineError> {
-        let context = Context {
-            bus: std::ptr::null_mut::<NoBus>(),
+        let context = ContextPlace::new(Context {
+            uc: std::ptr::null_mut(),
+            bus: std::ptr::null_mut(),
             start_cycles: 0,
             start_instructions: 0,
             stretch_cycles: 0,
             limit_cycles: 0,
             fault: None,
-            loads: VecDeque::new(),
+            loads: Vec::new(),
+            loads_of: (0, 0),
             replay: 0,
             again: false,
             first_fetches: Vec::new(),
             fetched: Vec::new(),
-        };
+        });
         // THUMB without MCLASS, then the model: MCLASS would force a Cortex-M33.
-        let mut uc = Unicorn::new_with_data(Arch::ARM, Mode::THUMB, context).map_err(failed("open"))?;
+        let mut uc = Unicorn::new_with_data(Arch::ARM, Mode::THUMB, context.0).map_err(failed("open"))?;
         uc.ctl_set_cpu_model(ArmCpuModel::CORTEX_M3 as i32).map_err(failed("become a Cortex-M3"))?;
         uc.ctl_set_tlb_type(TlbType::VIRTUAL).map_err(failed("use a virtual TLB"))?;
         uc.add_tlb_hook(1, 0, |uc, address, kind| {
             let page = (address >> PAGE_BITS) as u32;
             let handle = uc.get_handle();
-            let context = uc.get_data_mut();
+            // SAFETY: the context lives longer than the engine; no other reference to it is in use while it runs.
+            let context = unsafe { uc.get_data_mut().as_mut() };
             let fetched = &mut context.fetched;
             let known = fetched.binary_search(&page);
             let mut perms = Prot::READ | Prot::WRITE;
@@ -325,7 +336,9 @@ impl Engine {
         let unmapped = HookType::MEM_UNMAPPED | HookType::MEM_FETCH_PROT | HookType::MEM_READ_PROT;
         uc.add_mem_hook(unmapped, 1, 0, |uc, kind, address, _size, _value| {
             let address = address as u32;
-            uc.get_data_mut().fault = Some(match kind {
+            // SAFETY: as above.
+            let context = unsafe { uc.get_data_mut().as_mut() };
+            context.fault = Some(match kind {
                 MemType::FETCH_UNMAPPED | MemType::FETCH_PROT => StopReason::FetchFault { address },
                 MemType::WRITE_UNMAPPED => StopReason::DataFault { address, write: true },
                 _ => StopReason::DataFault { address, write: false },
@@ -333,12 +346,14 @@ impl Engine {
             false
         })
         .map_err(failed("hook unmapped memory"))?;
-        uc.add_mem_hook(HookType::MEM_WRITE_PROT, 1, 0, |uc, _kind, address, size, value| {
-            on_write(uc, address as u32, size, value as u64);
-            true
-        })
-        .map_err(failed("hook stores to read-only memory"))?;
-        Ok(Self { uc, mapped: Vec::new() })
+        // SAFETY: the callbacks, which hold the same pointer, do not run yet.
+        unsafe { (*context.0.as_ptr()).uc = uc.get_handle() };
+        Ok(Self { uc, context, mapped: Vec::new() })
+    }
+
+    fn context(&mut self) -> &mut Context {
+        // SAFETY: callbacks, which hold the same pointer, run only inside `stretch`'s call of Unicorn.
+        unsafe { self.context.0.as_mut() }
     }
 
     pub(crate) fn handle(&self) -> *mut uc_engine {
@@ -368,26 +383,23 @@ impl Engine {
             .mmio_map(
                 address.into(),
                 length.into(),
-                Some(move |uc: &mut Unicorn<'_, Context>, offset, size| {
-                    on_read(uc, address.wrapping_add(offset as u32), size)
-                }),
-                Some(move |uc: &mut Unicorn<'_, Context>, offset, size, value| {
-                    on_write(uc, address.wrapping_add(offset as u32), size, value)
-                }),
+                // They make the range readable and writable; accesses go to `on_read` and `on_write`.
+                Some(|_: &mut Unicorn<'_, NonNull<Context>>, _, _| 0),
+                Some(|_: &mut Unicorn<'_, NonNull<Context>>, _, _, _| {}),
             )
             .map_err(failed("map a device"))
     }
 
     /// Pages that were fetched from for the first time since the last call.
     pub fn take_first_fetches(&mut self) -> Vec<FirstFetch> {
-        std::mem::take(&mut self.uc.get_data_mut().first_fetches)
+        std::mem::take(&mut self.context().first_fetches)
     }
 
     /// Discards translations if code was ever fetched from the range, after host code changed its memory.
     pub fn code_changed(&mut self, address: u32, length: u32) {
         let first = address >> PAGE_BITS;
         let last = address.saturating_add(length.saturating_sub(1)) >> PAGE_BITS;
-        if self.uc.get_data().fetched.iter().any(|page| (first..=last).contains(page)) {
+        if self.context().fetched.iter().any(|page| (first..=last).contains(page)) {
             self.flush_code();
         }
     }
@@ -417,17 +429,19 @@ impl Engine {
     }
 
     /// Runs from (`cycles`, `instructions`) to the first instruction boundary at or after the bus's deadline.
-    pub fn run(&mut self, bus: &mut dyn Bus, cycles: u64, instructions: u64) -> Result<RunEnd, EngineError> {
+    pub fn run<B: Bus>(&mut self, bus: &mut B, cycles: u64, instructions: u64) -> Result<RunEnd, EngineError> {
         let limit = bus.deadline_cycles();
-        let context = self.uc.get_data_mut();
-        // SAFETY: only the lifetime is erased; the pointer is used by callbacks inside this call and reset below.
-        context.bus = unsafe { std::mem::transmute::<*mut dyn Bus, *mut (dyn Bus + 'static)>(bus) };
+        let opaque = self.context.0.as_ptr().cast();
+        // SAFETY: the handle is alive and no run is in progress; the context lives longer than the engine.
+        unsafe { uc_ls_set_io(self.handle(), on_read::<B>, on_write::<B>, opaque) };
+        let context = self.context();
+        context.bus = std::ptr::from_mut(bus).cast();
         context.limit_cycles = limit;
         context.loads.clear();
         context.replay = 0;
         let mut at = RunEnd { cycles, instructions, reason: StopReason::Deadline };
         let result = loop {
-            let context = self.uc.get_data();
+            let context = self.context();
             if at.cycles >= context.limit_cycles && !context.again {
                 break Ok(at);
             }
@@ -437,7 +451,7 @@ impl Engine {
                 Err(error) => break Err(error),
             }
         };
-        self.uc.get_data_mut().bus = std::ptr::null_mut::<NoBus>();
+        self.context().bus = std::ptr::null_mut();
         result
     }
 
@@ -448,7 +462,7 @@ impl Engine {
         if !registers.thumb {
             return Ok((RunEnd { reason: StopReason::InvalidState, ..from }, false));
         }
-        let context = self.uc.get_data_mut();
+        let context = self.context();
         let mut budget = context.limit_cycles.saturating_sub(from.cycles).min(MAX_STRETCH_CYCLES);
         if context.again {
             // The instruction that was given up runs by itself; its loads are answered from what they got.
@@ -466,7 +480,7 @@ impl Engine {
         let mut instructions = 0;
         // SAFETY: as above.
         let (left, exception) = unsafe { (uc_ls_left(handle, &mut instructions), uc_ls_exception(handle)) };
-        let context = self.uc.get_data_mut();
+        let context = self.context();
         let end = RunEnd {
             cycles: from.cycles.saturating_add_signed(context.stretch_cycles as i64 - left),
             instructions: from.instructions + instructions,
