@@ -61,6 +61,8 @@ pub fn provisioning() -> DctSpec {
     DctSpec {
         server_public_key: Some(KeySource::Seed { seed: SERVER_KEY_SEED }),
         server_address: SERVER_NAME.parse().ok(),
+        // 0.5.2 would send an erased claim code.
+        claimed: Some(true),
         ..DctSpec::default()
     }
 }

@@ -20,6 +20,8 @@ const TRANSMISSIONS: u32 = 4;
 const RESPONSE_TIMEOUT_PS: u64 = 60 * PS_PER_S;
 /// Messages of a device whose repetition is recognised.
 const RECENT_MAX: usize = 32;
+/// Number of requests that the service makes by itself.
+const OWN_REQUEST: u64 = 0;
 /// The Hello flag of devices that describe themselves without being asked.
 const FLAG_DESCRIBES_ITSELF: u8 = 0x10;
 
@@ -166,8 +168,11 @@ impl Conversation {
             let text = text(&response.payload);
             outcome.events.push(CloudEventKind::Described { text });
         }
-        let Response { code, payload, .. } = response;
-        outcome.events.push(CloudEventKind::Answered { request: pending.number, code, payload });
+        // What the service asks by itself nobody waits for.
+        if pending.number != OWN_REQUEST {
+            let Response { code, payload, .. } = response;
+            outcome.events.push(CloudEventKind::Answered { request: pending.number, code, payload });
+        }
     }
 
     fn requested(&mut self, unix_s: u32, request: &Request, outcome: &mut Outcome) {
@@ -201,7 +206,7 @@ impl Conversation {
                     let describes_itself = hello.flags & FLAG_DESCRIBES_ITSELF != 0;
                     outcome.events.push(CloudEventKind::Hello(hello));
                     if !describes_itself {
-                        self.ask(0, ServerRequest::Describe);
+                        self.ask(OWN_REQUEST, ServerRequest::Describe);
                     }
                     None
                 }
