@@ -324,7 +324,9 @@ impl Device for Rcc {
 
     fn quiet_read(&self, offset: u32) -> Option<u32> {
         // Ready flags in BDCR and CSR are brought up to date by a read.
-        RegisterFile::index_of(TABLE, offset).filter(|index| !matches!(*index, BDCR | CSR)).map(|index| self.regs[index])
+        RegisterFile::index_of(TABLE, offset)
+            .filter(|index| !matches!(*index, BDCR | CSR))
+            .map(|index| self.regs[index])
     }
 
     fn write(&mut self, offset: u32, value: u32, lanes: u32, cx: &mut Cx<'_>) {

@@ -53,6 +53,7 @@ void uc_ls_stop_on_unmask(struct uc_struct *uc, bool on);
 void uc_ls_set_traps(struct uc_struct *uc, bool div_0_trap, bool unaligned_trap);
 void uc_ls_set_line_penalty(struct uc_struct *uc, int cycles);
 void uc_ls_flush_code(struct uc_struct *uc);
+void uc_ls_code_changed(struct uc_struct *uc, uint32_t address, uint32_t length);
 
 typedef struct {
     uint32_t r[16];    /* r[13] is the stack pointer in use, r[15] the next instruction's address */

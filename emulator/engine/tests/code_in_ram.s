@@ -18,11 +18,11 @@ callers:
     ldrh r4, [r0]
     eor r4, #3
     strh r4, [r0]
-    add r6, r0, #1
-    blx r6
     ldrh r4, [r1]
     eor r4, #3
-    strh r4, [r1]
+    strh r4, [r1]               @ the second store to a page with code
+    add r6, r0, #1
+    blx r6
     add r6, r1, #1
     blx r6
     adds r5, #1

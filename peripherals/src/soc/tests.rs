@@ -502,3 +502,41 @@ proptest! {
         }
     }
 }
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    /// The short cut for polled registers: where it answers, a read answers the same and leaves the chip as it was.
+    #[test]
+    fn a_quiet_read_is_a_read_that_changes_nothing(
+        actions in proptest::collection::vec((0..6u8, 0..0x24u32, any::<u32>()), 1..60),
+    ) {
+        let mut rig = Rig::new();
+        rig.set(RCC + 0x30, 0x6);
+        rig.set(RCC + 0x40, 1 << 18);
+        for (kind, word, value) in actions {
+            match kind {
+                0 => rig.write(USART3 + word % 7 * 4, value & 0xffff),
+                1 => rig.write(GPIOB + word % 10 * 4, value),
+                2 => rig.write(RCC + word * 4, value),
+                3 => rig.with(|soc, env| soc.uart_receive(3, UartFrame::byte(value as u8, PS_PER_US), env)),
+                4 => {
+                    rig.read(USART3 + word % 2 * 4);
+                }
+                _ => rig.pass(u64::from(value % 200) * PS_PER_US),
+            }
+            if rig.soc.next_wake().is_due(rig.bench.now) {
+                rig.with(|soc, env| soc.advance(env));
+            }
+            let words = (0..7).map(|i| USART3 + 4 * i).chain((0..10).map(|i| GPIOB + 4 * i));
+            for address in words.chain((0..0x24).map(|i| RCC + 4 * i)) {
+                if let Some(quiet) = rig.soc.quiet_read(address, 4) {
+                    let before = postcard::to_stdvec(&rig.soc).unwrap();
+                    prop_assert_eq!(rig.read(address), quiet, "{:#010x}", address);
+                    prop_assert_eq!(postcard::to_stdvec(&rig.soc).unwrap(), before, "{:#010x}", address);
+                }
+            }
+        }
+        prop_assert_eq!(rig.soc.quiet_read(USART3 + 4, 4), None, "reading data is never quiet");
+    }
+}
