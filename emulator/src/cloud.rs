@@ -61,8 +61,9 @@ pub fn provisioning() -> DctSpec {
     DctSpec {
         server_public_key: Some(KeySource::Seed { seed: SERVER_KEY_SEED }),
         server_address: SERVER_NAME.parse().ok(),
-        // 0.5.2 would send an erased claim code.
         claimed: Some(true),
+        // 0.5.2 takes an erased claim code for one.
+        raw: [(layout::CLAIM_CODE.name.to_owned(), "00".to_owned())].into(),
         ..DctSpec::default()
     }
 }

@@ -205,7 +205,7 @@ mod tests {
         }
 
         #[test]
-        fn damaged_messages_are_read(at in 0usize..20, value: u8, length in 0usize..20) {
+        fn damaged_messages_are_read(at in 0usize..19, value: u8, length in 0usize..20) {
             let mut event = b"\x40\x02\x00\x05\xb1E\x05motor\x33\x00\x00\x3c\xff42".to_vec();
             event[at] = value;
             let _ = read(&event);

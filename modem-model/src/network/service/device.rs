@@ -25,6 +25,14 @@ const OWN_REQUEST: u64 = 0;
 /// The Hello flag of devices that describe themselves without being asked.
 const FLAG_DESCRIBES_ITSELF: u8 = 0x10;
 
+/// A request to the device that waits for its turn.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Asked {
+    number: u64,
+    time_ps: u64,
+    request: ServerRequest,
+}
+
 /// A request to the device that is under way.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Pending {
@@ -57,7 +65,7 @@ pub struct Outcome {
 pub struct Conversation {
     next_id: u16,
     next_token: u8,
-    queue: VecDeque<(u64, ServerRequest)>,
+    queue: VecDeque<Asked>,
     pending: Option<Pending>,
     recent: VecDeque<(u16, Vec<u8>)>,
 }
@@ -65,16 +73,16 @@ pub struct Conversation {
 impl Conversation {
     /// Takes a request to the device; it is sent when those before it are answered (RFC 7252 section 4.7 allows one
     /// at a time, and devices drop others).
-    pub fn ask(&mut self, number: u64, request: ServerRequest) {
-        self.queue.push_back((number, request));
+    pub fn ask(&mut self, time_ps: u64, number: u64, request: ServerRequest) {
+        self.queue.push_back(Asked { number, time_ps, request });
     }
 
     /// When [`advance`](Self::advance) is wanted.
     pub fn next_wake_ps(&self) -> u64 {
-        match &self.pending {
-            Some(pending) => pending.due_ps,
-            None if self.queue.is_empty() => u64::MAX,
-            None => 0,
+        match (&self.pending, self.queue.front()) {
+            (Some(pending), _) => pending.due_ps,
+            (None, Some(asked)) => asked.time_ps,
+            (None, None) => u64::MAX,
         }
     }
 
@@ -90,26 +98,32 @@ impl Conversation {
                 pending.sent += 1;
             }
         }
-        if self.pending.is_none()
-            && let Some((number, request)) = self.queue.pop_front()
-        {
-            self.next_id = self.next_id.wrapping_add(1);
-            self.next_token = self.next_token.wrapping_add(1);
-            let (id, token) = (self.next_id, self.next_token);
-            let bytes = request.message(id, token);
-            outcome.messages.push(bytes.clone());
-            self.pending = Some(Pending {
-                number,
-                id,
-                token,
-                bytes,
-                wants_response: request.wants_response(),
-                is_description: matches!(request, ServerRequest::Describe),
-                is_acknowledged: false,
-                sent: 1,
-                due_ps: now_ps + ACKNOWLEDGEMENT_TIMEOUT_PS,
-            });
+        if self.pending.is_some() || self.queue.front().is_none_or(|asked| asked.time_ps > now_ps) {
+            return;
         }
+        let Some(Asked { number, request, .. }) = self.queue.pop_front() else { return };
+        self.next_id = self.next_id.wrapping_add(1);
+        self.next_token = self.next_token.wrapping_add(1);
+        let (id, token) = (self.next_id, self.next_token);
+        let bytes = request.message(id, token);
+        outcome.messages.push(bytes.clone());
+        self.pending = Some(Pending {
+            number,
+            id,
+            token,
+            bytes,
+            wants_response: request.wants_response(),
+            is_description: matches!(request, ServerRequest::Describe),
+            is_acknowledged: false,
+            sent: 1,
+            due_ps: now_ps + ACKNOWLEDGEMENT_TIMEOUT_PS,
+        });
+    }
+
+    /// Whether its description has been asked for and has not come.
+    fn awaits_description(&self) -> bool {
+        self.pending.as_ref().is_some_and(|pending| pending.is_description)
+            || self.queue.iter().any(|asked| asked.request == ServerRequest::Describe)
     }
 
     /// A message from the device. `unix_s` is the service's time.
@@ -138,7 +152,7 @@ impl Conversation {
                 }
                 self.responded(response, outcome);
             }
-            Incoming::Request(request) => self.requested(unix_s, &request, outcome),
+            Incoming::Request(request) => self.requested(now_ps, unix_s, &request, outcome),
         }
         // The next request need not wait for a timer.
         if self.pending.is_none() {
@@ -175,14 +189,14 @@ impl Conversation {
         }
     }
 
-    fn requested(&mut self, unix_s: u32, request: &Request, outcome: &mut Outcome) {
+    fn requested(&mut self, now_ps: u64, unix_s: u32, request: &Request, outcome: &mut Outcome) {
         // A repeated message gets the same answer and has no other effect.
         if request.is_confirmable
             && let Some((_, answer)) = self.recent.iter().find(|(id, _)| *id == request.id)
         {
             return outcome.messages.push(answer.clone());
         }
-        let answer = self.answer(unix_s, request, outcome);
+        let answer = self.answer(now_ps, unix_s, request, outcome);
         if request.is_confirmable {
             let answer = answer.unwrap_or_else(|| coap::acknowledgement(request.id));
             if self.recent.len() >= RECENT_MAX {
@@ -194,7 +208,7 @@ impl Conversation {
     }
 
     /// The answer to a request; `None` is an empty acknowledgement.
-    fn answer(&mut self, unix_s: u32, request: &Request, outcome: &mut Outcome) -> Option<Vec<u8>> {
+    fn answer(&mut self, now_ps: u64, unix_s: u32, request: &Request, outcome: &mut Outcome) -> Option<Vec<u8>> {
         let mut path = request.path.iter().map(Vec::as_slice);
         let resource = path.next().unwrap_or_default();
         match (request.method, resource) {
@@ -205,8 +219,8 @@ impl Conversation {
                     outcome.device_id = Some(device_id);
                     let describes_itself = hello.flags & FLAG_DESCRIBES_ITSELF != 0;
                     outcome.events.push(CloudEventKind::Hello(hello));
-                    if !describes_itself {
-                        self.ask(OWN_REQUEST, ServerRequest::Describe);
+                    if !describes_itself && !self.awaits_description() {
+                        self.ask(now_ps, OWN_REQUEST, ServerRequest::Describe);
                     }
                     None
                 }

@@ -98,16 +98,16 @@ impl DeviceService {
         &self.dtls
     }
 
-    /// Asks something of a device, now. Returns the number by which [`CloudEventKind::Answered`] or
+    /// Asks something of a device at a time that has not passed yet. Returns the number by which [`CloudEventKind::Answered`] or
     /// [`CloudEventKind::Unanswered`] refers to it.
-    pub fn ask(&mut self, device_id: DeviceId, request: ServerRequest) -> Result<u64, RequestError> {
+    pub fn ask(&mut self, time_ps: u64, device_id: DeviceId, request: ServerRequest) -> Result<u64, RequestError> {
         request.check()?;
         let session = self.devices.get(&device_id).map(|device| device.session);
         let conversation = session.and_then(|session| self.conversations.get_mut(&session));
         let conversation = conversation.ok_or(RequestError::UnknownDevice(device_id))?;
         let number = self.next_request;
         self.next_request += 1;
-        conversation.ask(number, request);
+        conversation.ask(time_ps, number, request);
         Ok(number)
     }
 
@@ -176,6 +176,10 @@ impl DeviceService {
                 let conversation = self.conversations.entry(session).or_default();
                 conversation.receive(now_ps, unix_s, &bytes, &mut outcome);
                 self.take_outcome(now_ps, session, outcome, output);
+                let device_id = self.dtls.session(session).and_then(|s| s.device_id).map(DeviceId);
+                if let Some(device) = device_id.and_then(|id| self.devices.get_mut(&id)) {
+                    device.last_heard_ps = now_ps;
+                }
             }
             DtlsEvent::Alert { session, description } => {
                 let device_id = session.and_then(|id| self.dtls.session(id)).and_then(|s| s.device_id).map(DeviceId);
@@ -206,9 +210,6 @@ impl DeviceService {
             }
             output.observe(CloudEvent { time_ps: now_ps, device_id, kind });
         }
-        if let Some(device) = device_id.and_then(|id| self.devices.get_mut(&id)) {
-            device.last_heard_ps = now_ps;
-        }
     }
 
     fn record(&mut self, now_ps: u64, session: u64, device_id: DeviceId, kind: &CloudEventKind) {
@@ -236,10 +237,10 @@ impl DeviceService {
             }
             CloudEventKind::Published { .. } => device.events += 1,
             CloudEventKind::Ping => device.pings += 1,
-            CloudEventKind::Subscribed { filter } => {
-                if device.subscriptions.len() < SUBSCRIPTIONS_MAX && !device.subscriptions.contains(filter) {
-                    device.subscriptions.push(filter.clone());
-                }
+            CloudEventKind::Subscribed { filter }
+                if device.subscriptions.len() < SUBSCRIPTIONS_MAX && !device.subscriptions.contains(filter) =>
+            {
+                device.subscriptions.push(filter.clone());
             }
             CloudEventKind::Described { text } => device.description = Some(text.clone()),
             _ => {}

@@ -35,9 +35,8 @@ pub struct Client {
 }
 
 /// The extensions that the vendor's clients send, in their order.
-pub const EXTENSIONS: [u8; 32] = [
-    0, 13, 0, 4, 0, 2, 4, 3, 0, 10, 0, 4, 0, 2, 0, 23, 0, 11, 0, 2, 1, 0, 0, 19, 0, 2, 1, 2, 0, 20, 0, 2,
-];
+pub const EXTENSIONS: [u8; 32] =
+    [0, 13, 0, 4, 0, 2, 4, 3, 0, 10, 0, 4, 0, 2, 0, 23, 0, 11, 0, 2, 1, 0, 0, 19, 0, 2, 1, 2, 0, 20, 0, 2];
 
 impl Client {
     /// A client with a number that makes all its randomness, which knows the server's public key.

@@ -111,7 +111,10 @@ fn lost_flights_are_repeated() {
     assert_eq!(again.events, []);
     client.finish(&again.answers[0]);
     // A late copy of the flight itself, too.
-    assert_eq!(bench.receive(&finished).events, [DtlsEvent::Ignored { what: "record that is not authentic or came before" }]);
+    assert_eq!(
+        bench.receive(&finished).events,
+        [DtlsEvent::Ignored { what: "record that is not authentic or came before" }]
+    );
     assert_eq!(data(&bench.receive(&client.send(b"x"))), [b"x"]);
     assert_eq!(bench.receive(&client.repeat()).answers, Vec::<Vec<u8>>::new(), "the client has it");
 }
