@@ -103,6 +103,10 @@ fn bad_usage_is_one_line_with_the_nearest_name() {
     files.file("loop", &bare_metal(LOOP, 0));
     let image = "loop@0x08000000";
     refused(dir, &["run", image, "--sed", "1"], &["--seed"]);
+    refused(dir, &["run", image, "--cloud", "--no-cloud"], &["--cloud", "--no-cloud"]);
+    files.file("other.toml", b"server_public_key = { seed = 5 }");
+    let names = ["other.toml", "server_public_key", "leave out --cloud"];
+    refused(dir, &["run", image, "--dct", "other.toml", "--cloud"], &names);
     refused(dir, &["inspct"], &["inspect"]);
     refused(dir, &["run", image, "--for", "30"], &["30s"]);
     refused(dir, &["run", image, "--until", "client_helo"], &["did you mean client_hello?"]);

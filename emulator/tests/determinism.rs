@@ -1,15 +1,15 @@
 //! Invariant 2: a plain run, a second process, random stops, single-stepped stretches and runs restored from
-//! snapshots (in this and in a fresh process) are bit-identical, by state hashes every 100,000 instructions over 20
-//! virtual seconds of genuine firmware 2.2.0.
+//! snapshots (in this and in a fresh process) are bit-identical, by state hashes every 100,000 instructions over 22
+//! virtual seconds of genuine firmware 2.2.0, from power-on until it is connected to the device service.
 
 use std::process::Command;
 
 use lockstep::electron::{DeviceSettings, electron};
-use lockstep::{Machine, Snapshot};
+use lockstep::{Machine, Snapshot, Stage, cloud};
 use lockstep_traces::Decisions;
 
 const INTERVAL: u64 = 100_000;
-const END_PS: u64 = 20_000_000_000_000;
+const END_PS: u64 = 22_000_000_000_000;
 const SEED: u64 = 7;
 const CHILD: &str = "LOCKSTEP_DETERMINISM_CHILD";
 
@@ -21,9 +21,10 @@ fn boot() -> Option<Machine> {
             return None;
         }
     };
-    let flash = set.flash().unwrap().into_bytes();
-    let settings = DeviceSettings { seed: SEED, ..DeviceSettings::default() };
-    Some(electron(flash, &settings).unwrap())
+    let mut flash = set.flash().unwrap();
+    cloud::provision(&mut flash).unwrap();
+    let settings = DeviceSettings { seed: SEED, cloud: true, ..DeviceSettings::default() };
+    Some(electron(flash.into_bytes(), &settings).unwrap())
 }
 
 /// Runs to the end, hashing at every multiple of the interval. `between` may cut the way there as it likes.
@@ -86,6 +87,9 @@ fn answer_as_child() {
 fn however_a_run_is_cut_it_is_the_same_run() {
     let Some(machine) = boot() else { return };
     let plain = hashes(machine, |machine, _| machine);
+    let mut machine = boot().unwrap();
+    machine.run_until_ps(END_PS).unwrap();
+    assert!(machine.observer.stage(Stage::CloudConnected).is_some(), "the run covers the connection");
     eprintln!("plain run: {} checkpoints, last {}", plain.len(), plain.last().unwrap().1);
 
     assert_same("second process", &plain, &child(None));
