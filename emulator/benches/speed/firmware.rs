@@ -4,13 +4,13 @@ use std::error::Error;
 use std::process::{Command, Stdio};
 
 use lockstep::electron::{DeviceSettings, electron};
-use lockstep::{Machine, Stage, Stop};
+use lockstep::{Machine, Stage, Stop, cloud};
 use lockstep_peripherals::time::{PS_PER_MS, PS_PER_S};
 
 use crate::engines::own_cpu_time;
 use crate::kernels::median;
 
-/// Virtual time observed after the ClientHello.
+/// Virtual time of an idle part.
 const IDLE_PS: u64 = 60 * PS_PER_S;
 /// A stage not reached by then is an error.
 const PATIENCE_PS: u64 = 60 * PS_PER_S;
@@ -64,14 +64,23 @@ pub fn measure(version: &str, rounds: usize) -> Result<Option<Vec<Part>>, Box<dy
 
 /// Runs the firmware once and prints a line for each part.
 pub fn run(version: &str) -> Result<(), Box<dyn Error>> {
-    let flash = lockstep_images::load_set(version)?.flash()?.into_bytes();
-    let mut machine = electron(flash, &DeviceSettings { seed: 1, ..DeviceSettings::default() })?;
+    let mut flash = lockstep_images::load_set(version)?.flash()?;
+    // Without a service the device sends its ClientHello again and again.
+    let settings = DeviceSettings { seed: 1, ..DeviceSettings::default() };
+    let mut alone = electron(flash.bytes().to_vec(), &settings)?;
+    cloud::provision(&mut flash)?;
+    let mut machine = electron(flash.into_bytes(), &DeviceSettings { cloud: true, ..settings })?;
     part(&mut machine, "boot: reset to the scheduler", |machine| until(machine, Stage::Scheduler))?;
     part(&mut machine, "modem: power-on to the first datagram", |machine| until(machine, Stage::ClientHello))?;
-    part(&mut machine, "idle: registered, between retransmissions", |machine| {
-        let end_ps = machine.now().time_ps + IDLE_PS;
-        advance(machine, end_ps)
-    })
+    part(&mut machine, "handshake: to the connected device", |machine| until(machine, Stage::CloudConnected))?;
+    part(&mut machine, "idle, connected", idle)?;
+    until(&mut alone, Stage::ClientHello)?;
+    part(&mut alone, "idle, registered, no service: between retransmissions", idle)
+}
+
+fn idle(machine: &mut Machine) -> Result<(), Box<dyn Error>> {
+    let end_ps = machine.now().time_ps + IDLE_PS;
+    advance(machine, end_ps)
 }
 
 fn part(
