@@ -124,7 +124,9 @@ pub enum MachineError {
         length: usize,
     },
     /// A model that does not let time go on.
-    #[error("a part of the board asks to be woken at {time_ps} ps again and again; this is a defect of Lockstep: please report it with images, settings and seed")]
+    #[error(
+        "a part of the board asks to be woken at {time_ps} ps again and again; this is a defect of Lockstep: please report it with images, settings and seed"
+    )]
     Stuck {
         /// When.
         time_ps: u64,
@@ -261,8 +263,7 @@ impl Machine {
     /// A machine in the state of a snapshot.
     pub fn restore(snapshot: &Snapshot, semihosting: bool) -> Result<Self, MachineError> {
         let memory = GuestMemory::new();
-        for (what, found, block) in
-            [("SRAM", &snapshot.sram, &memory.sram), ("flash", &snapshot.flash, &memory.flash)]
+        for (what, found, block) in [("SRAM", &snapshot.sram, &memory.sram), ("flash", &snapshot.flash, &memory.flash)]
         {
             if found.len() != block.len() || !block.write(0, found) {
                 return Err(MachineError::SnapshotSize { what, found: found.len(), expected: block.len() });
@@ -280,14 +281,7 @@ impl Machine {
     /// Hash of the whole state: registers, memory, devices, board, choices.
     pub fn state_hash(&mut self) -> blake3::Hash {
         let mut hasher = blake3::Hasher::new();
-        let small = (
-            self.engine.registers(),
-            self.core,
-            self.event,
-            self.cycles,
-            self.instructions,
-            &self.world.state,
-        );
+        let small = (self.engine.registers(), self.core, self.event, self.cycles, self.instructions, &self.world.state);
         // Serialising plain structs into memory cannot fail; an error would show as a hash of its own.
         match postcard::to_stdvec(&small) {
             Ok(bytes) => hasher.update(&bytes),
@@ -501,7 +495,11 @@ impl Machine {
     fn note_deep_sleep(&mut self) {
         if self.world.state.scs.scr & SCR_SLEEPDEEP != 0 {
             let (now, pc) = (self.now(), self.engine.registers().pc);
-            self.world.state.ledger.unmodelled("SCR.SLEEPDEEP (stop and standby are entered as sleep)", pc, now.time_ps);
+            self.world.state.ledger.unmodelled(
+                "SCR.SLEEPDEEP (stop and standby are entered as sleep)",
+                pc,
+                now.time_ps,
+            );
         }
     }
 
@@ -518,7 +516,8 @@ impl Machine {
 
     fn fault(&mut self, fault: Fault) -> Stop {
         let registers = self.engine.registers();
-        self.observer.fault(GuestFault { now: self.now(), pc: registers.pc, fault, lr: registers.lr }, self.instructions);
+        self.observer
+            .fault(GuestFault { now: self.now(), pc: registers.pc, fault, lr: registers.lr }, self.instructions);
         let raised = entry::raise_fault(&mut self.world.state.scs, &registers, fault);
         self.or_lock_up(raised)
     }
@@ -566,7 +565,8 @@ impl Machine {
         let (exc_return, fault) = entry::push_frame(registers, &self.world.state.scs, &mut self.world.memory);
         let mut outcome = Ok(());
         if let Some(fault) = fault {
-            self.observer.fault(GuestFault { now: self.now(), pc: registers.pc, fault, lr: registers.lr }, self.instructions);
+            self.observer
+                .fault(GuestFault { now: self.now(), pc: registers.pc, fault, lr: registers.lr }, self.instructions);
             outcome = entry::raise_derived(&mut self.world.state.scs, registers, fault);
         }
         self.engine.set_registers(registers);
@@ -655,7 +655,8 @@ impl Machine {
         fault: Fault,
         exc_return: u32,
     ) -> Result<Stop, MachineError> {
-        self.observer.fault(GuestFault { now: self.now(), pc: registers.pc, fault, lr: registers.lr }, self.instructions);
+        self.observer
+            .fault(GuestFault { now: self.now(), pc: registers.pc, fault, lr: registers.lr }, self.instructions);
         let raised = entry::raise_fault(&mut self.world.state.scs, registers, fault);
         if raised.is_err() {
             return Ok(self.or_lock_up(raised));

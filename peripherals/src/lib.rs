@@ -25,8 +25,8 @@ pub mod otg_fs;
 pub mod pwr;
 pub mod rcc;
 pub mod registers;
-pub mod rtc;
 pub mod rng;
+pub mod rtc;
 pub mod soc;
 pub mod syscfg;
 #[cfg(test)]

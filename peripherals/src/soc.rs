@@ -300,9 +300,7 @@ impl Soc {
     /// Whether a read of this address leaves everything as it is, so that a loop that polls it stands still until the
     /// next event.
     pub fn read_changes_nothing(&self, address: u32) -> bool {
-        map::at(address).is_some_and(|id| {
-            id.reads_change_nothing() && (self.enabled & !self.in_reset) & id.bit() != 0
-        })
+        map::at(address).is_some_and(|id| id.reads_change_nothing() && (self.enabled & !self.in_reset) & id.bit() != 0)
     }
 
     /// What [`Soc::read`] would give, if reading changes nothing and would give the same until the next event or
