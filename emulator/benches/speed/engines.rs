@@ -90,7 +90,7 @@ impl Engines {
                 command.args(["-M", "netduino2", "-nographic", "-monitor", "none", "-serial", "none"]);
                 command.args(["-semihosting-config", "enable=on,target=native"]);
                 if kind == EngineKind::QemuIcount {
-                    // 8 ns an instruction: near the 120 MHz of the chip. Its value makes no difference to the speed.
+                    // 8 ns an instruction: near the 120 MHz of the chip.
                     command.args(["-icount", "shift=3"]);
                 }
                 command.arg("-kernel");
@@ -135,6 +135,9 @@ pub fn run_on_machine(path: &str) -> Result<(), Box<dyn Error>> {
     match machine.run_until_cycle(1 << 40)? {
         Stop::HostCall => println!("instructions {}", machine.instructions()),
         other => return Err(format!("{path}: ended with {other:?} instead of a host call").into()),
+    }
+    if machine.skipped_cycles() != 0 {
+        return Err(format!("{path}: {} cycles were skipped as idle, not executed", machine.skipped_cycles()).into());
     }
     if !machine.observer.faults().is_empty() {
         return Err(format!("{path}: {:?}", machine.observer.faults()).into());
