@@ -1,6 +1,8 @@
 //! Lockstep: a full-system emulator of the Particle Electron and its modem that runs unmodified firmware
 //! deterministically in virtual time.
 
+#![forbid(unsafe_code)]
+
 pub mod clock;
 pub mod cloud;
 pub mod core;

@@ -8,17 +8,19 @@ use lockstep_traces::Decisions;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Clock;
-use crate::core::entry::{self, LockUp, masks};
+use crate::core::entry::{self, masks};
 use crate::core::exceptions::{Masks, NMI, SV_CALL};
-use crate::core::faults::{Fault, HFSR_DEBUGEVT};
-use crate::core::scs::{
-    CCR_BFHFNMIGN, CCR_DIV_0_TRP, CCR_UNALIGN_TRP, SCR_SEVONPEND, SCR_SLEEPDEEP, SCR_SLEEPONEXIT, Scs,
-};
+use crate::core::faults::Fault;
+use crate::core::scs::{CCR_DIV_0_TRP, CCR_UNALIGN_TRP, SCR_SEVONPEND, SCR_SLEEPDEEP, Scs};
 use crate::electron::Electron;
 use crate::idle::IdleFinder;
 use crate::observe::Observer;
-use crate::semihosting::HOST_CALL;
 use crate::world::{FLASH_BASE, GuestMemory, SRAM_BASE, World, WorldState};
+
+mod exception_flow;
+mod snapshot;
+
+pub use snapshot::Snapshot;
 
 /// What the core is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,27 +57,6 @@ pub struct GuestFault {
     pub fault: Fault,
     /// Link register at that moment.
     pub lr: u32,
-}
-
-/// The whole state of a machine.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Snapshot {
-    /// Core registers.
-    pub registers: CoreRegisters,
-    /// What the core is doing.
-    pub core: CoreState,
-    /// The event register (WFE).
-    pub event: bool,
-    /// HCLK cycles executed.
-    pub cycles: u64,
-    /// Instructions executed.
-    pub instructions: u64,
-    /// Devices, board, choices.
-    pub world: WorldState,
-    /// SRAM content.
-    pub sram: Vec<u8>,
-    /// Flash content.
-    pub flash: Vec<u8>,
 }
 
 /// What a new machine is made of.
@@ -244,67 +225,6 @@ impl Machine {
     /// Instructions of idle loops that were skipped rather than executed; they count as executed in virtual time.
     pub fn skipped_instructions(&self) -> u64 {
         self.idle.skipped_instructions()
-    }
-
-    /// Everything, for later or for another process.
-    pub fn snapshot(&self) -> Snapshot {
-        Snapshot {
-            registers: self.engine.registers(),
-            core: self.core,
-            event: self.event,
-            cycles: self.cycles,
-            instructions: self.instructions,
-            world: self.world.state.clone(),
-            sram: self.world.memory.sram.to_vec(),
-            flash: self.world.memory.flash.to_vec(),
-        }
-    }
-
-    /// A machine in the state of a snapshot.
-    pub fn restore(snapshot: &Snapshot, semihosting: bool) -> Result<Self, MachineError> {
-        let memory = GuestMemory::new();
-        for (what, found, block) in [("SRAM", &snapshot.sram, &memory.sram), ("flash", &snapshot.flash, &memory.flash)]
-        {
-            if found.len() != block.len() || !block.write(0, found) {
-                return Err(MachineError::SnapshotSize { what, found: found.len(), expected: block.len() });
-            }
-        }
-        let mut machine = Self::around(World::new(snapshot.world.clone(), memory), semihosting)?;
-        machine.core = snapshot.core;
-        machine.event = snapshot.event;
-        machine.cycles = snapshot.cycles;
-        machine.instructions = snapshot.instructions;
-        machine.engine.set_registers(&snapshot.registers);
-        Ok(machine)
-    }
-
-    /// Hash of the whole state: registers, memory, devices, board, choices.
-    pub fn state_hash(&mut self) -> blake3::Hash {
-        let mut hasher = blake3::Hasher::new();
-        let small = (self.engine.registers(), self.core, self.event, self.cycles, self.instructions, &self.world.state);
-        // Serialising plain structs into memory cannot fail; an error would show as a hash of its own.
-        match postcard::to_stdvec(&small) {
-            Ok(bytes) => hasher.update(&bytes),
-            Err(error) => hasher.update(error.to_string().as_bytes()),
-        };
-        self.world.memory.sram.for_each_chunk(|chunk| {
-            hasher.update(chunk);
-        });
-        let generation = self.world.memory.flash_generation;
-        let flash = match self.flash_hash {
-            Some((of, hash)) if of == generation => hash,
-            _ => {
-                let mut flash = blake3::Hasher::new();
-                self.world.memory.flash.for_each_chunk(|chunk| {
-                    flash.update(chunk);
-                });
-                let hash = flash.finalize();
-                self.flash_hash = Some((generation, hash));
-                hash
-            }
-        };
-        hasher.update(flash.as_bytes());
-        hasher.finalize()
     }
 
     fn apply_engine_settings(&mut self) {
@@ -500,171 +420,6 @@ impl Machine {
                 pc,
                 now.time_ps,
             );
-        }
-    }
-
-    fn or_lock_up(&mut self, outcome: Result<(), LockUp>) -> Stop {
-        match outcome {
-            Ok(()) => Stop::Limit,
-            Err(LockUp) => {
-                self.core = CoreState::LockedUp;
-                self.observer.locked_up(self.now(), self.instructions, self.engine.registers().pc);
-                Stop::LockUp
-            }
-        }
-    }
-
-    fn fault(&mut self, fault: Fault) -> Stop {
-        let registers = self.engine.registers();
-        self.observer
-            .fault(GuestFault { now: self.now(), pc: registers.pc, fault, lr: registers.lr }, self.instructions);
-        let raised = entry::raise_fault(&mut self.world.state.scs, &registers, fault);
-        self.or_lock_up(raised)
-    }
-
-    /// A data access that the bus refused. With CCR.BFHFNMIGN code at priority -1 or -2 goes on after it: that is how
-    /// a handler finds out what answers (B3.2.8). What a load would have loaded is unknown; here it loads nothing.
-    fn data_fault(&mut self, address: u32) -> Stop {
-        let mut registers = self.engine.registers();
-        let scs = &mut self.world.state.scs;
-        if scs.ccr & CCR_BFHFNMIGN == 0 || scs.exceptions.execution_priority(masks(&registers)) >= 0 {
-            return self.fault(Fault::DataBus(address));
-        }
-        scs.record_fault(Fault::DataBus(address));
-        let mut instruction = [0; 2];
-        if !self.world.memory.peek(registers.pc, &mut instruction) {
-            return self.fault(Fault::DataBus(address));
-        }
-        let is_wide = u16::from_le_bytes(instruction) >> 11 >= 0x1d;
-        registers.pc = registers.pc.wrapping_add(if is_wide { 4 } else { 2 });
-        registers.advance_it_state();
-        self.engine.set_registers(&registers);
-        self.cycles += 1;
-        self.instructions += 1;
-        Stop::Limit
-    }
-
-    fn breakpoint(&mut self) -> Result<Stop, MachineError> {
-        let registers = self.engine.registers();
-        let mut instruction = [0; 2];
-        if self.semihosting
-            && self.world.memory.peek(registers.pc, &mut instruction)
-            && u16::from_le_bytes(instruction) == HOST_CALL
-        {
-            return Ok(Stop::HostCall);
-        }
-        let scs = &mut self.world.state.scs;
-        scs.hfsr |= HFSR_DEBUGEVT;
-        scs.dfsr |= 1 << 1;
-        let priority = scs.exceptions.execution_priority(masks(&registers));
-        let raised = entry::raise_hard_fault(scs, priority);
-        Ok(self.or_lock_up(raised))
-    }
-
-    fn take_exception(&mut self, registers: &mut CoreRegisters, exception: usize) -> Result<Stop, MachineError> {
-        let (exc_return, fault) = entry::push_frame(registers, &self.world.state.scs, &mut self.world.memory);
-        let mut outcome = Ok(());
-        if let Some(fault) = fault {
-            self.observer
-                .fault(GuestFault { now: self.now(), pc: registers.pc, fault, lr: registers.lr }, self.instructions);
-            outcome = entry::raise_derived(&mut self.world.state.scs, registers, fault);
-        }
-        self.engine.set_registers(registers);
-        if outcome.is_err() {
-            return Ok(self.or_lock_up(outcome));
-        }
-        self.spend(entry::ENTRY_CYCLES);
-        self.enter_most_urgent(registers, exception, exc_return)
-    }
-
-    /// Late arrival (B1.5.11): whatever is most urgent when the frame is on the stack gets the handler.
-    fn enter_most_urgent(
-        &mut self,
-        registers: &mut CoreRegisters,
-        exception: usize,
-        exc_return: u32,
-    ) -> Result<Stop, MachineError> {
-        let scs = &mut self.world.state.scs;
-        let exception = scs.exceptions.takeable(masks(registers)).unwrap_or(exception);
-        let entered = entry::enter_handler(registers, scs, &mut self.world.memory, exception, exc_return);
-        self.engine.set_registers(registers);
-        self.event = true;
-        match entered {
-            Ok(exception) => {
-                self.observer.exception(exception, self.world.state.clock.at(self.cycles), self.instructions);
-                Ok(Stop::Limit)
-            }
-            Err(lock_up) => Ok(self.or_lock_up(Err(lock_up))),
-        }
-    }
-
-    /// Lets cycles pass in which the core is busy with itself, with the world's events at their times.
-    fn spend(&mut self, cycles: u64) {
-        let end = self.cycles + cycles;
-        loop {
-            let next = self.world.next_event_cycle();
-            if next > end {
-                break;
-            }
-            self.cycles = next.max(self.cycles);
-            self.world.fire_events(self.cycles);
-        }
-        self.cycles = end;
-    }
-
-    fn exception_return(&mut self) -> Result<Stop, MachineError> {
-        let mut registers = self.engine.registers();
-        let exc_return = registers.pc | 1;
-        if registers.ipsr() == 0 {
-            // Not a return in thread mode: an ordinary branch to memory that cannot be executed.
-            return Ok(self.fault(Fault::InstructionAccess));
-        }
-        if let Err(fault) = entry::begin_return(&mut registers, &mut self.world.state.scs, exc_return) {
-            self.engine.set_registers(&registers);
-            return self.fault_on_return(&mut registers, fault, exc_return);
-        }
-        self.event = true;
-        let scs = &mut self.world.state.scs;
-        if scs.exceptions.takeable(masks(&registers)).is_some() {
-            // Tail-chaining: the frame stays where it is.
-            registers.pc = exc_return & !1;
-            self.engine.set_registers(&registers);
-            self.spend(entry::TAIL_CHAIN_CYCLES);
-            if let Some(next) = self.world.state.scs.exceptions.takeable(masks(&registers)) {
-                return self.enter_most_urgent(&mut registers, next, exc_return);
-            }
-        }
-        let popped = entry::pop_frame(&mut registers, &mut self.world.state.scs, &mut self.world.memory, exc_return);
-        if let Err(fault) = popped {
-            self.engine.set_registers(&registers);
-            return self.fault_on_return(&mut registers, fault, exc_return);
-        }
-        self.engine.set_registers(&registers);
-        self.spend(entry::RETURN_CYCLES);
-        if registers.ipsr() == 0 && self.world.state.scs.scr & SCR_SLEEPONEXIT != 0 {
-            self.core = CoreState::WaitForInterrupt;
-            self.note_deep_sleep();
-        }
-        Ok(Stop::Limit)
-    }
-
-    /// A return that failed: the fault is taken by tail-chaining, on the frame that could not be restored.
-    fn fault_on_return(
-        &mut self,
-        registers: &mut CoreRegisters,
-        fault: Fault,
-        exc_return: u32,
-    ) -> Result<Stop, MachineError> {
-        self.observer
-            .fault(GuestFault { now: self.now(), pc: registers.pc, fault, lr: registers.lr }, self.instructions);
-        let raised = entry::raise_fault(&mut self.world.state.scs, registers, fault);
-        if raised.is_err() {
-            return Ok(self.or_lock_up(raised));
-        }
-        self.spend(entry::TAIL_CHAIN_CYCLES);
-        match self.world.state.scs.exceptions.takeable(masks(registers)) {
-            Some(exception) => self.enter_most_urgent(registers, exception, exc_return),
-            None => Ok(self.or_lock_up(Err(LockUp))),
         }
     }
 

@@ -1,5 +1,7 @@
 //! The `lockstep` command.
 
+#![forbid(unsafe_code)]
+
 mod cli;
 mod view;
 

@@ -5,6 +5,8 @@
 //!
 //! Nothing here is part of the simulated world: these are its inputs, and files are read and written.
 
+#![forbid(unsafe_code)]
+
 pub mod app_config;
 mod bytes;
 pub mod catalogue;

@@ -8,6 +8,8 @@
 //! Facts: AT transcripts of genuine firmware, logs of real hardware, ITU-T V.250, 3GPP TS 27.005 and 27.007. What the
 //! u-blox manual alone would settle is a setting in [`config`].
 
+#![forbid(unsafe_code)]
+
 pub mod at_log;
 mod commands;
 pub mod config;

@@ -7,6 +7,8 @@
 //! Manuals cited: RM0033 (STM32F20x reference manual), PM0059 (F20x flash programming), PM0056 (Cortex-M3), the
 //! ARMv7-M Architecture Reference Manual, and the data sheets of the board's parts.
 
+#![forbid(unsafe_code)]
+
 pub mod backup_sram;
 pub mod board;
 pub mod clock_ticks;

@@ -1,0 +1,91 @@
+//! The whole state of a machine: saved, restored, hashed.
+
+use lockstep_engine::CoreRegisters;
+use serde::{Deserialize, Serialize};
+
+use super::{CoreState, Machine, MachineError};
+use crate::world::{GuestMemory, World, WorldState};
+
+/// The whole state of a machine.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Snapshot {
+    /// Core registers.
+    pub registers: CoreRegisters,
+    /// What the core is doing.
+    pub core: CoreState,
+    /// The event register (WFE).
+    pub event: bool,
+    /// HCLK cycles executed.
+    pub cycles: u64,
+    /// Instructions executed.
+    pub instructions: u64,
+    /// Devices, board, choices.
+    pub world: WorldState,
+    /// SRAM content.
+    pub sram: Vec<u8>,
+    /// Flash content.
+    pub flash: Vec<u8>,
+}
+
+impl Machine {
+    /// Everything, for later or for another process.
+    pub fn snapshot(&self) -> Snapshot {
+        Snapshot {
+            registers: self.engine.registers(),
+            core: self.core,
+            event: self.event,
+            cycles: self.cycles,
+            instructions: self.instructions,
+            world: self.world.state.clone(),
+            sram: self.world.memory.sram.to_vec(),
+            flash: self.world.memory.flash.to_vec(),
+        }
+    }
+
+    /// A machine in the state of a snapshot.
+    pub fn restore(snapshot: &Snapshot, semihosting: bool) -> Result<Self, MachineError> {
+        let memory = GuestMemory::new();
+        for (what, found, block) in [("SRAM", &snapshot.sram, &memory.sram), ("flash", &snapshot.flash, &memory.flash)]
+        {
+            if found.len() != block.len() || !block.write(0, found) {
+                return Err(MachineError::SnapshotSize { what, found: found.len(), expected: block.len() });
+            }
+        }
+        let mut machine = Self::around(World::new(snapshot.world.clone(), memory), semihosting)?;
+        machine.core = snapshot.core;
+        machine.event = snapshot.event;
+        machine.cycles = snapshot.cycles;
+        machine.instructions = snapshot.instructions;
+        machine.engine.set_registers(&snapshot.registers);
+        Ok(machine)
+    }
+
+    /// Hash of the whole state: registers, memory, devices, board, choices.
+    pub fn state_hash(&mut self) -> blake3::Hash {
+        let mut hasher = blake3::Hasher::new();
+        let small = (self.engine.registers(), self.core, self.event, self.cycles, self.instructions, &self.world.state);
+        // Serialising plain structs into memory cannot fail; an error would show as a hash of its own.
+        match postcard::to_stdvec(&small) {
+            Ok(bytes) => hasher.update(&bytes),
+            Err(error) => hasher.update(error.to_string().as_bytes()),
+        };
+        self.world.memory.sram.for_each_chunk(|chunk| {
+            hasher.update(chunk);
+        });
+        let generation = self.world.memory.flash_generation;
+        let flash = match self.flash_hash {
+            Some((of, hash)) if of == generation => hash,
+            _ => {
+                let mut flash = blake3::Hasher::new();
+                self.world.memory.flash.for_each_chunk(|chunk| {
+                    flash.update(chunk);
+                });
+                let hash = flash.finalize();
+                self.flash_hash = Some((generation, hash));
+                hash
+            }
+        };
+        hasher.update(flash.as_bytes());
+        hasher.finalize()
+    }
+}
