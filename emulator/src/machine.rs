@@ -230,7 +230,8 @@ impl Machine {
     fn apply_engine_settings(&mut self) {
         let ccr = self.world.state.scs.ccr;
         self.engine.set_traps(ccr & CCR_DIV_0_TRP != 0, ccr & CCR_UNALIGN_TRP != 0);
-        self.engine.set_line_penalty_cycles(self.world.state.soc.flash_line_penalty());
+        self.world.line_penalty_cycles = self.world.state.soc.flash_line_penalty();
+        self.engine.set_line_penalty_cycles(self.world.line_penalty_cycles);
         self.world.engine_settings_changed = false;
     }
 

@@ -167,6 +167,8 @@ pub struct World {
     pub engine_settings_changed: bool,
     /// Device accesses that may change something, since the machine was made; idle recognition compares it.
     pub accesses: u64,
+    /// Extra cycles of a new flash line, as the engine was last told.
+    pub line_penalty_cycles: u32,
     /// A part asks to be woken at the same instant again and again.
     pub stuck: bool,
     /// The last time turned into a cycle: the clock it was done with, the time, the cycle.
@@ -184,6 +186,7 @@ impl World {
             reset_requested: false,
             engine_settings_changed: false,
             accesses: 0,
+            line_penalty_cycles: 0,
             stuck: false,
             converted: Cell::new((Clock::new(1), 0, 0)),
         }
@@ -266,13 +269,14 @@ impl World {
         });
     }
 
-    /// Takes over what the chip changed: interrupt lines, clocks.
+    /// Takes over what the chip changed: interrupt lines, clocks, flash wait states.
     pub fn follow_soc(&mut self, now: Now) {
         self.state.scs.exceptions.set_lines(self.state.soc.irq_levels());
         let hclk_hz = self.state.soc.clocks().hclk_hz;
         if hclk_hz != self.state.clock.hclk_hz() {
             self.state.clock.set_hclk_hz(now, hclk_hz);
         }
+        self.engine_settings_changed |= self.state.soc.flash_line_penalty() != self.line_penalty_cycles;
     }
 
     fn after_access(&mut self, now: Now) {

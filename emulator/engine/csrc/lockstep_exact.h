@@ -46,13 +46,11 @@ int64_t uc_ls_left(struct uc_struct *uc, uint64_t *instructions);
 void uc_ls_set_io(struct uc_struct *uc, uint64_t (*read)(void *, const LsAccess *),
                   void (*write)(void *, const LsAccess *, uint32_t), void *opaque);
 bool uc_ls_move_deadline(struct uc_struct *uc, int64_t cycles);
-void uc_ls_stop(struct uc_struct *uc);
 void uc_ls_abort_access(struct uc_struct *uc);
 int uc_ls_exception(struct uc_struct *uc);
 void uc_ls_stop_on_unmask(struct uc_struct *uc, bool on);
 void uc_ls_set_traps(struct uc_struct *uc, bool div_0_trap, bool unaligned_trap);
 void uc_ls_set_line_penalty(struct uc_struct *uc, int cycles);
-void uc_ls_flush_code(struct uc_struct *uc);
 void uc_ls_code_changed(struct uc_struct *uc, uint32_t address, uint32_t length);
 
 typedef struct {

@@ -19,7 +19,6 @@ unsafe extern "C" {
     pub fn uc_ls_stop_on_unmask(uc: *mut uc_engine, on: bool);
     pub fn uc_ls_set_traps(uc: *mut uc_engine, div_0_trap: bool, unaligned_trap: bool);
     pub fn uc_ls_set_line_penalty(uc: *mut uc_engine, cycles: c_int);
-    pub fn uc_ls_flush_code(uc: *mut uc_engine);
     pub fn uc_ls_code_changed(uc: *mut uc_engine, address: u32, length: u32);
     pub fn uc_ls_get_core(uc: *mut uc_engine, core: *mut LsCore);
     pub fn uc_ls_set_core(uc: *mut uc_engine, core: *const LsCore);

@@ -408,27 +408,21 @@ impl Engine {
         unsafe { uc_ls_code_changed(self.handle(), address, length) }
     }
 
-    /// Discards all translations.
-    pub fn flush_code(&mut self) {
-        // SAFETY: the handle is alive; no run is in progress, because `self` is borrowed mutably.
-        unsafe { uc_ls_flush_code(self.handle()) }
-    }
-
     /// While on, a run ends after each instruction that may unmask interrupts (CPS, MSR).
     pub fn stop_on_unmask(&mut self, on: bool) {
-        // SAFETY: as in `flush_code`.
+        // SAFETY: as in `code_changed`.
         unsafe { uc_ls_stop_on_unmask(self.handle(), on) }
     }
 
     /// CCR.DIV_0_TRP and CCR.UNALIGN_TRP.
     pub fn set_traps(&mut self, div_0_trap: bool, unaligned_trap: bool) {
-        // SAFETY: as in `flush_code`.
+        // SAFETY: as in `code_changed`.
         unsafe { uc_ls_set_traps(self.handle(), div_0_trap, unaligned_trap) }
     }
 
     /// Extra cycles for fetching each new 128-bit flash line: the wait states while the accelerator is off.
     pub fn set_line_penalty_cycles(&mut self, cycles: u32) {
-        // SAFETY: as in `flush_code`.
+        // SAFETY: as in `code_changed`.
         unsafe { uc_ls_set_line_penalty(self.handle(), cycles as i32) }
     }
 
