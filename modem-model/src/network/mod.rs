@@ -8,6 +8,7 @@ pub mod packet;
 pub mod peer;
 pub mod service;
 pub mod stream;
+pub mod stream_service;
 
 use std::collections::VecDeque;
 use std::net::Ipv4Addr;
@@ -22,6 +23,7 @@ pub use packet::{Endpoint, Packet, Payload, Protocol, Segment};
 pub use peer::{Peer, PeerAt, PeerOutput};
 pub use service::{CloudEvent, CloudEventKind, DeviceService};
 pub use stream::StreamSender;
+pub use stream_service::{ConnectionId, StreamAction, StreamEvent, StreamService};
 
 /// Observations kept for a caller that does not drain them.
 const OBSERVATIONS_MAX: usize = 1024;
