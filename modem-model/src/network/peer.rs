@@ -100,10 +100,10 @@ impl Peer {
     }
 
     /// Time has come to its next wake.
-    pub fn advance(&mut self, now_ps: u64, output: &mut PeerOutput, _decisions: &mut Decisions) {
+    pub fn advance(&mut self, now_ps: u64, output: &mut PeerOutput, decisions: &mut Decisions) {
         match self {
             Self::Dns(_) | Self::Echo(_) => {}
-            Self::Service(service) => service.advance(now_ps, output),
+            Self::Service(service) => service.advance(now_ps, output, decisions),
         }
     }
 }
