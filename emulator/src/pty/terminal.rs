@@ -44,7 +44,7 @@ pub struct Terminal {
 impl Terminal {
     /// Makes one whose slave is found at `path`, raw and with this bit rate until a program sets another.
     pub fn new(path: &Path, baud_hz: u32) -> Result<Self> {
-        let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY)?;
+        let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC)?;
         grantpt(&master)?;
         unlockpt(&master)?;
         let name = ptsname(&master, Vec::new())?;
