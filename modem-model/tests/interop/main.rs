@@ -1,0 +1,5 @@
+//! Other people's clients against our protocol cores, over real sockets on the loopback interface. Wall-clock time and
+//! threads are here only; the cores get their time from the caller.
+
+mod dtls_gnutls;
+mod support;
