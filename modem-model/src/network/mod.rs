@@ -4,9 +4,13 @@
 
 pub mod dns;
 pub mod echo;
+pub mod http;
+pub mod mqtt;
+pub mod ntp;
 pub mod packet;
 pub mod peer;
 pub mod service;
+pub mod services;
 pub mod stream;
 pub mod stream_service;
 
@@ -19,9 +23,13 @@ use serde::{Deserialize, Serialize};
 use crate::time::{DurationRange, TimerQueue};
 pub use dns::{DnsRecord, DnsServer};
 pub use echo::{Echo, EchoForm};
+pub use http::{HttpConfig, HttpServer};
+pub use mqtt::{Broker, BrokerConfig};
+pub use ntp::NtpServer;
 pub use packet::{Endpoint, Packet, Payload, Protocol, Segment};
 pub use peer::{Peer, PeerAt, PeerOutput};
 pub use service::{CloudEvent, CloudEventKind, DeviceService};
+pub use services::Services;
 pub use stream::StreamSender;
 pub use stream_service::{ConnectionId, StreamAction, StreamEvent, StreamService};
 

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::dns::DnsServer;
 use super::echo::Echo;
+use super::ntp::NtpServer;
 use super::packet::{Packet, Payload, Protocol};
 use super::service::{CloudEvent, DeviceService};
 
@@ -39,6 +40,8 @@ pub enum Peer {
     Dns(DnsServer),
     /// Echo over TCP and UDP.
     Echo(Echo),
+    /// NTP server.
+    Ntp(NtpServer),
     /// The device service.
     Service(Box<DeviceService>),
 }
@@ -77,7 +80,7 @@ impl Peer {
     /// Whether it listens for this transport.
     pub fn speaks(&self, protocol: Protocol) -> bool {
         match self {
-            Self::Dns(_) | Self::Service(_) => protocol == Protocol::Udp,
+            Self::Dns(_) | Self::Ntp(_) | Self::Service(_) => protocol == Protocol::Udp,
             Self::Echo(_) => true,
         }
     }
@@ -87,6 +90,7 @@ impl Peer {
         match self {
             Self::Dns(server) => server.receive(&packet, output),
             Self::Echo(echo) => echo.receive(&packet, output),
+            Self::Ntp(server) => server.receive(time_ps, &packet, output),
             Self::Service(service) => service.receive(time_ps, &packet, output, decisions),
         }
     }
@@ -94,7 +98,7 @@ impl Peer {
     /// When [`advance`](Self::advance) is wanted.
     pub fn next_wake_ps(&self) -> u64 {
         match self {
-            Self::Dns(_) | Self::Echo(_) => u64::MAX,
+            Self::Dns(_) | Self::Echo(_) | Self::Ntp(_) => u64::MAX,
             Self::Service(service) => service.next_wake_ps(),
         }
     }
@@ -102,7 +106,7 @@ impl Peer {
     /// Time has come to its next wake.
     pub fn advance(&mut self, now_ps: u64, output: &mut PeerOutput, _decisions: &mut Decisions) {
         match self {
-            Self::Dns(_) | Self::Echo(_) => {}
+            Self::Dns(_) | Self::Echo(_) | Self::Ntp(_) => {}
             Self::Service(service) => service.advance(now_ps, output),
         }
     }
