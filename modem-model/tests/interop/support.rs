@@ -1,9 +1,10 @@
 //! What the tests share: time that runs, endpoints, child processes that end with the test, skips that are seen.
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
-use std::process::Child;
+use std::process::{Child, Command, Stdio};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use lockstep_modem::network::Endpoint;
@@ -44,4 +45,21 @@ impl Drop for Process {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
+}
+
+/// Runs a program to its end, which must be a good one, and returns what it printed.
+pub fn run(command: &mut Command) -> String {
+    let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+    let mut child = Process(child.unwrap());
+    let (mut stdout, mut stderr) = (child.0.stdout.take().unwrap(), child.0.stderr.take().unwrap());
+    let errors = thread::spawn(move || {
+        let mut text = String::new();
+        let _ = stderr.read_to_string(&mut text);
+        text
+    });
+    let mut text = String::new();
+    stdout.read_to_string(&mut text).unwrap();
+    let status = child.0.wait().unwrap();
+    assert!(status.success(), "{status}\n{text}\n{}", errors.join().unwrap());
+    text
 }

@@ -4,7 +4,7 @@
 //! let some of it pass: mqtt-proto 0.4 takes filters such as `+a` and a password without a user name, mqtt-protocol-core
 //! 0.7 takes the reserved connect flag (and brings 46 crates with it).
 
-use nom::combinator::all_consuming;
+use nom::combinator::{all_consuming, cond, map_opt, verify};
 use nom::multi::{length_data, many1};
 use nom::number::complete::{be_u8, be_u16};
 use nom::{IResult, Parser};
@@ -196,11 +196,12 @@ pub fn decode(input: &[u8]) -> Result<Option<(ClientPacket, usize)>, CodecError>
         1 => connect(body)?,
         3 => publish(flags, body).ok_or(malformed)?,
         8 => {
-            let (_, (id, filters)) = subscribe(body).map_err(|_| malformed)?;
+            let filter = (text, map_opt(be_u8, Qos::from_number));
+            let (_, (id, filters)) = all_consuming((packet_id, many1(filter))).parse(body).map_err(|_| malformed)?;
             ClientPacket::Subscribe { id, filters }
         }
         10 => {
-            let (_, (id, filters)) = unsubscribe(body).map_err(|_| malformed)?;
+            let (_, (id, filters)) = all_consuming((packet_id, many1(text))).parse(body).map_err(|_| malformed)?;
             ClientPacket::Unsubscribe { id, filters }
         }
         12 | 14 if !body.is_empty() => return Err(malformed),
@@ -230,15 +231,7 @@ fn text(input: &[u8]) -> IResult<&[u8], String> {
 
 /// A packet identifier (section 2.3.1), which is not 0.
 fn packet_id(input: &[u8]) -> IResult<&[u8], u16> {
-    nom::combinator::verify(be_u16, |id| *id != 0).parse(input)
-}
-
-fn subscribe(input: &[u8]) -> IResult<&[u8], (u16, Vec<(String, Qos)>)> {
-    all_consuming((packet_id, many1((text, nom::combinator::map_opt(be_u8, Qos::from_number))))).parse(input)
-}
-
-fn unsubscribe(input: &[u8]) -> IResult<&[u8], (u16, Vec<String>)> {
-    all_consuming((packet_id, many1(text))).parse(input)
+    verify(be_u16, |id| *id != 0).parse(input)
 }
 
 fn publish(flags: u8, body: &[u8]) -> Option<ClientPacket> {
@@ -266,11 +259,7 @@ fn connect(body: &[u8]) -> Result<ClientPacket, CodecError> {
     let contradicts = has(0x01) || (!has_will && flags & 0x38 != 0) || (has_password && !has_user);
     let qos = Qos::from_number(flags >> 3 & 3).filter(|_| !contradicts).ok_or(CodecError::ConnectFlags(flags))?;
     let binary = || length_data::<_, nom::error::Error<&[u8]>, _>(be_u16);
-    let tail = (
-        nom::combinator::cond(has_will, (text, binary())),
-        nom::combinator::cond(has_user, text),
-        nom::combinator::cond(has_password, binary()),
-    );
+    let tail = (cond(has_will, (text, binary())), cond(has_user, text), cond(has_password, binary()));
     let (_, (will, user, password)) = all_consuming(tail).parse(rest).map_err(|_| MALFORMED)?;
     let will = will.map(|(topic, payload)| Message { topic, payload: payload.to_vec(), qos, retain: has(0x20) });
     Ok(ClientPacket::Connect(Box::new(Connect {
