@@ -6,7 +6,11 @@
 
 use std::net::Ipv4Addr;
 
-use lockstep_modem::network::{CloudEvent, DnsServer, LinkConfig, Peer, PeerAt};
+use lockstep_modem::network::http::HttpRequest;
+use lockstep_modem::network::mqtt::BrokerEvent;
+use lockstep_modem::network::{
+    Broker, Captured, CloudEvent, DnsServer, HttpServer, LinkConfig, Peer, PeerAt, directory,
+};
 use lockstep_modem::{AtLogEntry, Datagram, Modem, ModemConfig, Network, Output};
 use lockstep_peripherals::board::{Bq24195, Button, I2cTarget, Max17043};
 use lockstep_peripherals::soc::{Soc, SocSettings};
@@ -48,6 +52,12 @@ pub struct BoardEvents {
     pub datagrams: Vec<Datagram>,
     /// What the device service saw.
     pub cloud: Vec<CloudEvent>,
+    /// What the MQTT broker saw.
+    pub broker: Vec<BrokerEvent>,
+    /// What the HTTP server was asked.
+    pub http: Vec<HttpRequest>,
+    /// Packets at the modem's side of the link.
+    pub packets: Vec<Captured>,
 }
 
 /// The parts of the board.
@@ -87,7 +97,10 @@ impl Electron {
             && e.pins.is_empty()
             && e.at.is_empty()
             && e.datagrams.is_empty()
-            && e.cloud.is_empty());
+            && e.cloud.is_empty()
+            && e.broker.is_empty()
+            && e.http.is_empty()
+            && e.packets.is_empty());
         any.then(|| std::mem::take(&mut self.events))
     }
 
@@ -102,6 +115,10 @@ impl Electron {
         self.events.at.extend(self.modem.at_log().drain());
         self.events.datagrams.extend(self.modem.network().take_unanswered());
         self.events.cloud.extend(self.modem.network().take_cloud());
+        let network = self.modem.network();
+        self.events.broker.extend(network.broker_mut().map(Broker::take_events).unwrap_or_default());
+        self.events.http.extend(network.http_mut().map(HttpServer::take_requests).unwrap_or_default());
+        self.events.packets.extend(self.modem.network().take_captured());
         self.modem.drain_outputs()
     }
 
@@ -192,7 +209,8 @@ pub struct DeviceSettings {
 }
 
 /// An Electron with this flash content, at power-on. Behind the modem: a name server at the addresses that the
-/// network tells the modem, and at 8.8.8.8, which firmware falls back to; and the device service, if wanted.
+/// network tells the modem, and at 8.8.8.8, which firmware falls back to; the services of the [`directory`]; and the
+/// device service, if wanted.
 pub fn electron(flash: Vec<u8>, settings: &DeviceSettings) -> Result<Machine, MachineError> {
     let mut network = Network::new(settings.link.clone(), Vec::new());
     let told = [settings.modem.pdp.dns_primary, settings.modem.pdp.dns_secondary];
@@ -202,6 +220,9 @@ pub fn electron(flash: Vec<u8>, settings: &DeviceSettings) -> Result<Machine, Ma
     servers.dedup();
     for address in servers {
         network.add_peer(PeerAt { address, port: Some(53), peer: Peer::Dns(DnsServer::default()) });
+    }
+    for peer in directory::services(cloud::EPOCH_UNIX_S) {
+        network.add_peer(peer);
     }
     if settings.cloud {
         network.add_peer(cloud::service());

@@ -15,7 +15,7 @@ const CONNECTIONS_MAX: usize = 256;
 /// Requests kept for an observer that does not drain them; the oldest give way.
 const OBSERVED_MAX: usize = 256;
 /// Answers of one connection at a time, in bytes, beyond which no more requests are served.
-const UNREAD_BYTES_MAX: usize = 1 << 20;
+const UNREAD_BYTES_MAX: usize = 1 << 19;
 /// Methods of RFC 9110 and RFC 5789; others are not implemented.
 const METHODS: [&str; 9] = ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"];
 
@@ -26,7 +26,7 @@ pub struct Resource {
     pub status: u16,
     /// Its content type.
     pub content_type: String,
-    /// Its content.
+    /// Its content: at most half a megabyte, as the network resets a client for which more than one waits.
     pub body: Vec<u8>,
     /// Whether it takes POST beside GET and HEAD.
     pub takes_post: bool,
