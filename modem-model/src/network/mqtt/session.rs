@@ -8,7 +8,8 @@ use super::codec::ServerPacket;
 use super::{Message, ProtocolError, Qos, topic};
 use crate::network::stream_service::ConnectionId;
 
-/// Messages sent and not yet acknowledged, at most; more wait in the queue.
+/// Messages sent and not yet acknowledged, at most; more wait in the queue. This and the next are the defaults of the
+/// Mosquitto broker (2.0).
 const IN_FLIGHT_MAX: usize = 20;
 /// Messages waiting, at most.
 const QUEUED_MAX: usize = 1000;
