@@ -2,10 +2,14 @@
 //!
 //! Sans-IO: the caller sends packets in and takes those that arrived for the device out, at explicit times.
 
+pub mod directory;
 pub mod dns;
 pub mod echo;
+pub mod http;
 pub mod link;
+pub mod mqtt;
 pub mod nat;
+pub mod ntp;
 pub mod packet;
 pub mod peer;
 pub mod service;
@@ -26,10 +30,13 @@ use serde::{Deserialize, Serialize};
 use crate::time::TimerQueue;
 pub use dns::{DnsRecord, DnsServer};
 pub use echo::{Echo, EchoForm};
+pub use http::{HttpConfig, HttpServer};
 use link::Direction;
 pub use link::{DirectionConfig, LinkConfig, Outage, Probability};
+pub use mqtt::{Broker, BrokerConfig};
 use nat::Nat;
 pub use nat::NatConfig;
+pub use ntp::NtpServer;
 pub use packet::{Endpoint, Packet, Payload, Protocol};
 pub use peer::{Peer, PeerAt, PeerOutput};
 pub use service::{CloudEvent, CloudEventKind, DeviceService};
@@ -194,6 +201,29 @@ impl Network {
         })
     }
 
+    /// The MQTT broker, if there is one: its events are to be taken, and the operator may publish.
+    pub fn broker_mut(&mut self) -> Option<&mut Broker> {
+        self.stream_services().find_map(|service| match service {
+            Service::Mqtt(broker) => Some(&mut **broker),
+            _ => None,
+        })
+    }
+
+    /// The HTTP server, if there is one: its requests are to be taken, and its resources may change.
+    pub fn http_mut(&mut self) -> Option<&mut HttpServer> {
+        self.stream_services().find_map(|service| match service {
+            Service::Http(server) => Some(&mut **server),
+            _ => None,
+        })
+    }
+
+    fn stream_services(&mut self) -> impl Iterator<Item = &mut Service> {
+        self.peers.iter_mut().filter_map(|at| match &mut at.peer {
+            Peer::Stream(host) => Some(host.service_mut()),
+            _ => None,
+        })
+    }
+
     pub(crate) fn take_unmodelled(&mut self) -> Vec<String> {
         std::mem::take(&mut self.unmodelled)
     }
@@ -302,11 +332,11 @@ impl Network {
 }
 
 impl Default for Network {
-    /// A DNS server at 8.8.8.8 and 8.8.4.4, and an echo service (TCP and UDP, port 7) at 192.0.2.7.
+    /// A DNS server at 8.8.8.8 and 8.8.4.4, and the services of the [`directory`].
     fn default() -> Self {
         let dns = |address| PeerAt { address, port: Some(53), peer: Peer::Dns(DnsServer::default()) };
-        let echo =
-            PeerAt { address: Ipv4Addr::new(192, 0, 2, 7), port: Some(7), peer: Peer::Echo(Echo::new(EchoForm::Same)) };
-        Self::new(LinkConfig::default(), vec![dns(Ipv4Addr::new(8, 8, 8, 8)), dns(Ipv4Addr::new(8, 8, 4, 4)), echo])
+        let mut peers = vec![dns(Ipv4Addr::new(8, 8, 8, 8)), dns(Ipv4Addr::new(8, 8, 4, 4))];
+        peers.extend(directory::services(directory::EPOCH_UNIX_S));
+        Self::new(LinkConfig::default(), peers)
     }
 }
