@@ -1,4 +1,5 @@
-/* The application of the logs of real hardware: it sends one byte a period and logs each byte that comes back. */
+/* The application of the logs of real hardware: it sends one byte a period and logs each byte that comes
+ * back, all there are in one pass. */
 #include "app.h"
 
 static uint8_t counter;
@@ -19,11 +20,8 @@ static bool poll(void)
         ++counter;
         ++messages_sent;
     }
-    if (config.poll_available && tcp_available()) {
-        int byte = tcp_read();
-        if (byte >= 0)
-            log_line("got 0x%02x", byte);
-    }
+    while (config.poll_available && tcp_available())
+        log_line("got 0x%02x", tcp_read());
     return true;
 }
 
