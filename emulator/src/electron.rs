@@ -6,7 +6,7 @@
 
 use std::net::Ipv4Addr;
 
-use lockstep_modem::network::{CloudEvent, DnsServer, LinkConfig, Peer, PeerAt};
+use lockstep_modem::network::{Captured, CloudEvent, DnsServer, LinkConfig, Peer, PeerAt};
 use lockstep_modem::{AtLogEntry, Datagram, Modem, ModemConfig, Network, Output};
 use lockstep_peripherals::board::{Bq24195, Button, I2cTarget, Max17043};
 use lockstep_peripherals::soc::{Soc, SocSettings};
@@ -48,6 +48,8 @@ pub struct BoardEvents {
     pub datagrams: Vec<Datagram>,
     /// What the device service saw.
     pub cloud: Vec<CloudEvent>,
+    /// Packets at the modem's side of the link.
+    pub packets: Vec<Captured>,
 }
 
 /// The parts of the board.
@@ -87,7 +89,8 @@ impl Electron {
             && e.pins.is_empty()
             && e.at.is_empty()
             && e.datagrams.is_empty()
-            && e.cloud.is_empty());
+            && e.cloud.is_empty()
+            && e.packets.is_empty());
         any.then(|| std::mem::take(&mut self.events))
     }
 
@@ -102,6 +105,7 @@ impl Electron {
         self.events.at.extend(self.modem.at_log().drain());
         self.events.datagrams.extend(self.modem.network().take_unanswered());
         self.events.cloud.extend(self.modem.network().take_cloud());
+        self.events.packets.extend(self.modem.network().take_captured());
         self.modem.drain_outputs()
     }
 
@@ -191,11 +195,11 @@ pub struct DeviceSettings {
     pub cloud: bool,
 }
 
-/// An Electron with this flash content, at power-on. Behind the modem: a name server at the addresses that the
-/// network tells the modem, and at 8.8.8.8, which firmware falls back to; and the device service, if wanted.
-pub fn electron(flash: Vec<u8>, settings: &DeviceSettings) -> Result<Machine, MachineError> {
-    let mut network = Network::new(settings.link.clone(), Vec::new());
-    let told = [settings.modem.pdp.dns_primary, settings.modem.pdp.dns_secondary];
+/// The network behind a modem: a name server at the addresses that the network tells the modem, and at 8.8.8.8, which
+/// firmware falls back to; and the device service, if wanted.
+pub fn network(modem: &ModemConfig, link: &LinkConfig, cloud: bool) -> Network {
+    let mut network = Network::new(link.clone(), Vec::new());
+    let told = [modem.pdp.dns_primary, modem.pdp.dns_secondary];
     let mut servers: Vec<Ipv4Addr> = told.into_iter().flatten().collect();
     servers.push(Ipv4Addr::new(8, 8, 8, 8));
     servers.sort();
@@ -203,9 +207,15 @@ pub fn electron(flash: Vec<u8>, settings: &DeviceSettings) -> Result<Machine, Ma
     for address in servers {
         network.add_peer(PeerAt { address, port: Some(53), peer: Peer::Dns(DnsServer::default()) });
     }
-    if settings.cloud {
+    if cloud {
         network.add_peer(cloud::service());
     }
+    network
+}
+
+/// An Electron with this flash content, at power-on, with [`network`] behind its modem.
+pub fn electron(flash: Vec<u8>, settings: &DeviceSettings) -> Result<Machine, MachineError> {
+    let network = network(&settings.modem, &settings.link, settings.cloud);
     Machine::new(MachineParts {
         flash,
         soc: Soc::new(settings.soc.clone()),

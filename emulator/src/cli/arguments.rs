@@ -24,6 +24,8 @@ pub struct Cli {
 pub enum Command {
     /// Run firmware.
     Run(Box<RunArguments>),
+    /// Serve the modem on a pseudo-terminal, in real time, to any program that talks to a modem.
+    Modem(ModemArguments),
     /// Say what files are: format, vectors, modules, checks, symbols.
     Inspect(InspectArguments),
     /// Get and list the vendor's firmware images.
@@ -35,7 +37,7 @@ pub enum Command {
     /// Set up our own application for genuine firmware (firmware-images/built/app.bin).
     #[command(subcommand, arg_required_else_help = true)]
     App(AppCommand),
-    /// List the settings that `run --set` takes.
+    /// List the settings that --set of `run` and `modem` takes.
     Settings(SettingsArguments),
 }
 
@@ -123,6 +125,37 @@ pub struct RunArguments {
     /// Go on from a state that --snapshot-out wrote; --for then counts from there.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["files", "firmware", "app", "dct", "seed", "set", "cloud", "no_cloud"])]
     pub snapshot_in: Option<PathBuf>,
+}
+
+/// How the modem is found by the first program that connects.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum PowerAtStart {
+    /// Booted: its AT interface answers.
+    #[default]
+    On,
+    /// Off until a program opens the pseudo-terminal.
+    Off,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Ends on Ctrl-C. Exit codes: 0 done, 2 bad usage or input.")]
+pub struct ModemArguments {
+    /// Symbolic link to make: programs open it as they would a serial device. It is removed at the end.
+    #[arg(long, value_name = "PATH")]
+    pub pty: PathBuf,
+    /// Write the transcript: command lines, payloads, responses and URCs, each with its time in seconds.
+    #[arg(long, value_name = "FILE")]
+    pub log: Option<PathBuf>,
+    /// Seed of every choice that the outside world makes.
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// A setting of modem, cell, SIM, PDP or link (`lockstep settings`).
+    #[arg(long, value_name = "KEY=VALUE", value_parser = parse_key_value)]
+    pub set: Vec<KeyValue>,
+    /// Whether the modem is on at the start. A pseudo-terminal has no PWR_ON: opening it is the press of the key, for a
+    /// modem that is off.
+    #[arg(long, value_enum, default_value_t)]
+    pub power: PowerAtStart,
 }
 
 #[derive(Debug, Args)]

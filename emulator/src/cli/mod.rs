@@ -10,6 +10,7 @@ mod hashes;
 mod images;
 mod load;
 mod logging;
+mod modem;
 pub mod options;
 pub mod output;
 mod parts;
@@ -21,6 +22,8 @@ mod snapshot_file;
 mod summary;
 
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::Parser;
 
@@ -54,6 +57,7 @@ pub fn main() -> ExitCode {
     logging::start(cli.verbose);
     let outcome = match &cli.command {
         Command::Run(arguments) => run::run(arguments),
+        Command::Modem(arguments) => modem::modem(arguments),
         Command::Inspect(arguments) => images::inspect(arguments),
         Command::Images(command) => images::images(command),
         Command::Dct(command) => dct::dct(command),
@@ -65,6 +69,17 @@ pub fn main() -> ExitCode {
         Outcome::BadInput
     });
     ExitCode::from(outcome as u8)
+}
+
+/// A flag that Ctrl-C and the signals that ask a process to end set from now on.
+fn stop_on_interrupt() -> Arc<AtomicBool> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let handler_stop = Arc::clone(&stop);
+    // Without a handler an interrupt ends the process at once: worse, but no reason to refuse.
+    if let Err(error) = ctrlc::set_handler(move || handler_stop.store(true, Ordering::Relaxed)) {
+        tracing::warn!("no orderly end on Ctrl-C: {error}");
+    }
+    stop
 }
 
 /// Says in one line what is wrong.
