@@ -35,6 +35,54 @@ pub const LOW_BAT: Pin = Pin::new(Port::C, 13);
 pub const D7: Pin = Pin::new(Port::A, 13);
 const PMIC_BUS: u8 = 3;
 
+/// Something on the wires between the modem and its host, be that the microcontroller or a program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LineEvent {
+    /// A character to the modem.
+    ToModem {
+        /// When its stop bit ended, in picoseconds.
+        end_ps: u64,
+        /// Duration of one bit in picoseconds.
+        bit_ps: u64,
+        /// The character.
+        data: u8,
+    },
+    /// A character from the modem.
+    FromModem {
+        /// When its stop bit ended, in picoseconds.
+        end_ps: u64,
+        /// Duration of one bit in picoseconds.
+        bit_ps: u64,
+        /// The character.
+        data: u8,
+    },
+    /// The host is (`true`) or is not ready to receive.
+    Rts {
+        /// When, in picoseconds.
+        time_ps: u64,
+        /// The new state.
+        asserted: bool,
+    },
+    /// The modem is or is not ready to receive.
+    Cts {
+        /// When, in picoseconds.
+        time_ps: u64,
+        /// The new state.
+        asserted: bool,
+    },
+}
+
+impl LineEvent {
+    /// What a modem did to its line, if it did something to that.
+    pub fn of(output: &Output) -> Option<Self> {
+        match *output {
+            Output::Byte { data, bit_ps, end_ps } => Some(Self::FromModem { end_ps, bit_ps, data }),
+            Output::Cts { asserted, time_ps } => Some(Self::Cts { time_ps, asserted }),
+            Output::StartBit { .. } | Output::VInt { .. } | Output::Ri { .. } => None,
+        }
+    }
+}
+
 /// What the board's parts did that somebody may want to see. Not part of the simulated state: taken away as it comes.
 #[derive(Clone, Debug, Default)]
 pub struct BoardEvents {
@@ -48,6 +96,8 @@ pub struct BoardEvents {
     pub datagrams: Vec<Datagram>,
     /// What the device service saw.
     pub cloud: Vec<CloudEvent>,
+    /// The modem's serial line, if somebody asked for it ([`Electron::watch_line`]).
+    pub line: Vec<LineEvent>,
 }
 
 /// The parts of the board.
@@ -65,6 +115,8 @@ pub struct Electron {
     /// Observations since the last call of [`Electron::take_events`].
     #[serde(skip)]
     events: BoardEvents,
+    #[serde(skip)]
+    watches_line: bool,
 }
 
 impl Electron {
@@ -77,7 +129,13 @@ impl Electron {
             mode_button: Button::new(MODE_BUTTON),
             i2c_target: None,
             events: BoardEvents::default(),
+            watches_line: false,
         }
+    }
+
+    /// Observes every character on the modem's line from now on. Without this nobody pays for them.
+    pub fn watch_line(&mut self) {
+        self.watches_line = true;
     }
 
     /// Takes the observations made since the last call, if there are any.
@@ -87,7 +145,8 @@ impl Electron {
             && e.pins.is_empty()
             && e.at.is_empty()
             && e.datagrams.is_empty()
-            && e.cloud.is_empty());
+            && e.cloud.is_empty()
+            && e.line.is_empty());
         any.then(|| std::mem::take(&mut self.events))
     }
 
@@ -102,7 +161,11 @@ impl Electron {
         self.events.at.extend(self.modem.at_log().drain());
         self.events.datagrams.extend(self.modem.network().take_unanswered());
         self.events.cloud.extend(self.modem.network().take_cloud());
-        self.modem.drain_outputs()
+        let outputs = self.modem.drain_outputs();
+        if self.watches_line {
+            self.events.line.extend(outputs.iter().filter_map(LineEvent::of));
+        }
+        outputs
     }
 
     fn target(&mut self) -> Option<&mut dyn I2cTarget> {
@@ -118,7 +181,11 @@ impl Board for Electron {
     fn uart_sent(&mut self, usart: u8, frame: UartFrame, now: Now) {
         if usart == MODEM_USART {
             if !frame.is_break {
-                self.modem.line_rx(now.time_ps, frame.data as u8, frame.bit_ps);
+                let (end_ps, bit_ps, data) = (now.time_ps, frame.bit_ps, frame.data as u8);
+                self.modem.line_rx(end_ps, data, bit_ps);
+                if self.watches_line {
+                    self.events.line.push(LineEvent::ToModem { end_ps, bit_ps, data });
+                }
             }
         } else {
             self.events.serial.push((usart, frame.data as u8, now));
@@ -128,6 +195,9 @@ impl Board for Electron {
     fn uart_rts(&mut self, usart: u8, asserted: bool, now: Now) {
         if usart == MODEM_USART {
             self.modem.set_dte_rts(now.time_ps, asserted);
+            if self.watches_line {
+                self.events.line.push(LineEvent::Rts { time_ps: now.time_ps, asserted });
+            }
         }
     }
 

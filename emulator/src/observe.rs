@@ -8,6 +8,7 @@ use lockstep_peripherals::rcc::ResetCause;
 use serde::Serialize;
 
 use crate::core::exceptions::{EXCEPTION_COUNT, PEND_SV, SV_CALL};
+use crate::electron::LineEvent;
 use crate::led::LedObserver;
 use crate::machine::GuestFault;
 use crate::world::World;
@@ -84,6 +85,8 @@ pub enum Seen {
         /// When its stop bit ended.
         now: Now,
     },
+    /// Something on the modem's serial line, if that is watched.
+    Line(LineEvent),
     /// A datagram that no peer answered.
     Datagram(Datagram),
     /// Something happened at the device service.
@@ -239,6 +242,7 @@ impl Observer {
         for (usart, byte, now) in events.serial {
             self.seen.push(Seen::Serial { usart, byte, now });
         }
+        self.seen.extend(events.line.into_iter().map(Seen::Line));
         for datagram in events.datagrams {
             if datagram.is_client_hello() {
                 self.reach(Stage::ClientHello, now, instructions);
