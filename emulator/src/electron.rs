@@ -6,7 +6,7 @@
 
 use std::net::Ipv4Addr;
 
-use lockstep_modem::network::{CloudEvent, DnsServer, LinkConfig, Peer, PeerAt};
+use lockstep_modem::network::{Captured, CloudEvent, DnsServer, LinkConfig, Peer, PeerAt};
 use lockstep_modem::{AtLogEntry, Datagram, Modem, ModemConfig, Network, Output};
 use lockstep_peripherals::board::{Bq24195, Button, I2cTarget, Max17043};
 use lockstep_peripherals::soc::{Soc, SocSettings};
@@ -96,8 +96,10 @@ pub struct BoardEvents {
     pub datagrams: Vec<Datagram>,
     /// What the device service saw.
     pub cloud: Vec<CloudEvent>,
-    /// The modem's serial line, if somebody asked for it ([`Electron::watch_line`]).
+    /// Characters and handshake on the modem's serial line, if somebody asked for them ([`Electron::watch_traffic`]).
     pub line: Vec<LineEvent>,
+    /// Packets at the modem's side of the link; likewise.
+    pub packets: Vec<Captured>,
 }
 
 /// The parts of the board.
@@ -116,7 +118,7 @@ pub struct Electron {
     #[serde(skip)]
     events: BoardEvents,
     #[serde(skip)]
-    watches_line: bool,
+    watches_traffic: bool,
 }
 
 impl Electron {
@@ -129,13 +131,13 @@ impl Electron {
             mode_button: Button::new(MODE_BUTTON),
             i2c_target: None,
             events: BoardEvents::default(),
-            watches_line: false,
+            watches_traffic: false,
         }
     }
 
-    /// Observes every character on the modem's line from now on. Without this nobody pays for them.
-    pub fn watch_line(&mut self) {
-        self.watches_line = true;
+    /// Observes every character on the modem's line and every packet from now on. Who does not ask does not pay.
+    pub fn watch_traffic(&mut self) {
+        self.watches_traffic = true;
     }
 
     /// Takes the observations made since the last call, if there are any.
@@ -146,7 +148,8 @@ impl Electron {
             && e.at.is_empty()
             && e.datagrams.is_empty()
             && e.cloud.is_empty()
-            && e.line.is_empty());
+            && e.line.is_empty()
+            && e.packets.is_empty());
         any.then(|| std::mem::take(&mut self.events))
     }
 
@@ -161,8 +164,10 @@ impl Electron {
         self.events.at.extend(self.modem.at_log().drain());
         self.events.datagrams.extend(self.modem.network().take_unanswered());
         self.events.cloud.extend(self.modem.network().take_cloud());
+        let packets = self.modem.network().take_captured();
         let outputs = self.modem.drain_outputs();
-        if self.watches_line {
+        if self.watches_traffic {
+            self.events.packets.extend(packets);
             self.events.line.extend(outputs.iter().filter_map(LineEvent::of));
         }
         outputs
@@ -183,7 +188,7 @@ impl Board for Electron {
             if !frame.is_break {
                 let (end_ps, bit_ps, data) = (now.time_ps, frame.bit_ps, frame.data as u8);
                 self.modem.line_rx(end_ps, data, bit_ps);
-                if self.watches_line {
+                if self.watches_traffic {
                     self.events.line.push(LineEvent::ToModem { end_ps, bit_ps, data });
                 }
             }
@@ -195,7 +200,7 @@ impl Board for Electron {
     fn uart_rts(&mut self, usart: u8, asserted: bool, now: Now) {
         if usart == MODEM_USART {
             self.modem.set_dte_rts(now.time_ps, asserted);
-            if self.watches_line {
+            if self.watches_traffic {
                 self.events.line.push(LineEvent::Rts { time_ps: now.time_ps, asserted });
             }
         }

@@ -33,7 +33,7 @@ pub fn run(arguments: &RunArguments) -> Result<Outcome, CliError> {
     let capture =
         arguments.pcap.as_deref().map(|path| Capture::create(path).map_err(CliError::io(path))).transpose()?;
     if capture.is_some() {
-        machine.world.state.electron.watch_line();
+        machine.world.state.electron.watch_traffic();
     }
     let stop = stop_on_interrupt();
     let is_live = !arguments.json
@@ -270,6 +270,7 @@ impl<'a> Runner<'a> {
                 match seen {
                     Seen::At(entry) => capture.at(entry),
                     Seen::Line(event) => capture.line(event),
+                    Seen::Packet(packet) => capture.packet(packet),
                     _ => {}
                 }
             }

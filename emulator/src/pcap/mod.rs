@@ -15,6 +15,8 @@ use std::time::{Duration, Instant};
 
 use lockstep::cloud::EPOCH_UNIX_S;
 use lockstep::electron::LineEvent;
+use lockstep_modem::network::Captured;
+use lockstep_modem::network::packet::to_ipv4_bytes;
 use lockstep_modem::{AtLogEntry, Direction};
 use pcap_file::pcapng::blocks::enhanced_packet::{EnhancedPacketBlock, EnhancedPacketOption};
 use pcap_file::pcapng::blocks::interface_description::{InterfaceDescriptionBlock, InterfaceDescriptionOption};
@@ -33,18 +35,16 @@ const SETTLED_PS: u64 = 20_000_000_000;
 /// The interfaces of a file; the value is the number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Interface {
-    At = 0,
-    Serial = 1,
+    Ip = 0,
+    At = 1,
+    Serial = 2,
 }
 
-const INTERFACES: [(Interface, DataLink, &str, &str); 2] = [
-    (Interface::At, DataLink::WIRESHARK_UPPER_PDU, "at", "command lines, responses, URCs and payloads"),
-    (
-        Interface::Serial,
-        DataLink::RTAC_SERIAL,
-        "serial",
-        "characters between the host (TX) and the modem (RX), RTS/CTS",
-    ),
+/// In the order of their numbers.
+const INTERFACES: [(DataLink, &str, &str); 3] = [
+    (DataLink::RAW, "ip", "packets between the modem and the network"),
+    (DataLink::WIRESHARK_UPPER_PDU, "at", "command lines, responses, URCs and payloads"),
+    (DataLink::RTAC_SERIAL, "serial", "characters between the host (TX) and the modem (RX), RTS/CTS"),
 ];
 
 /// Seen from the host of the modem, as a flags word has it.
@@ -60,6 +60,7 @@ struct Record {
     interface: Interface,
     way: Option<Way>,
     bytes: Vec<u8>,
+    comment: Option<&'static str>,
 }
 
 /// A capture file.
@@ -84,7 +85,7 @@ impl Capture {
             ..SectionHeaderBlock::default()
         };
         let mut to = PcapNgWriter::with_section_header(BufWriter::new(File::create(path)?), section).map_err(failed)?;
-        for (_, linktype, name, description) in INTERFACES {
+        for (linktype, name, description) in INTERFACES {
             let interface = InterfaceDescriptionBlock {
                 linktype,
                 snaplen: 0,
@@ -109,7 +110,18 @@ impl Capture {
             Direction::FromModem => (Way::In, "at"),
         };
         let bytes = records::upper_pdu(dissector, way, &entry.bytes);
-        self.take(Record { time_ps: entry.time_ps, interface: Interface::At, way: Some(way), bytes });
+        self.take(Record { time_ps: entry.time_ps, interface: Interface::At, way: Some(way), bytes, comment: None });
+    }
+
+    /// A packet between modem and network.
+    pub fn packet(&mut self, captured: &Captured) {
+        self.take(Record {
+            time_ps: captured.time_ps,
+            interface: Interface::Ip,
+            way: Some(if captured.is_outbound { Way::Out } else { Way::In }),
+            bytes: to_ipv4_bytes(&captured.packet),
+            comment: captured.is_lost.then_some("lost on the link"),
+        });
     }
 
     /// Something on the serial line.
@@ -152,13 +164,14 @@ impl Capture {
     }
 
     fn write(&mut self, record: Record) -> Result<()> {
-        let options = record.way.map(|way| EnhancedPacketOption::Flags(way as u32)).into_iter().collect();
+        let flags = record.way.map(|way| EnhancedPacketOption::Flags(way as u32));
+        let comment = record.comment.map(|text| EnhancedPacketOption::Comment(Cow::Borrowed(text)));
         let block = EnhancedPacketBlock {
             interface_id: record.interface as u32,
             timestamp: unix_time(record.time_ps),
             original_len: u32::try_from(record.bytes.len()).unwrap_or(u32::MAX),
             data: Cow::Owned(record.bytes),
-            options,
+            options: flags.into_iter().chain(comment).collect(),
         };
         self.to.write_block(&block.into_block()).map_err(failed)?;
         Ok(())

@@ -65,7 +65,7 @@ impl Serial {
     fn tell_change(&mut self, now_ps: u64) -> Option<Record> {
         let (time_ps, _) = self.change.take_if(|(time_ps, _)| now_ps.saturating_sub(*time_ps) > GLITCH_PS)?;
         let bytes = rtac_serial(time_ps, SerialEvent::StatusChange, self.lines, &[]);
-        Some(Record { time_ps, interface: Interface::Serial, way: None, bytes })
+        Some(Record { time_ps, interface: Interface::Serial, way: None, bytes, comment: None })
     }
 
     fn character(&mut self, way: Way, end_ps: u64, bit_ps: u64, data: u8) -> Vec<Record> {
@@ -95,7 +95,7 @@ impl Serial {
             Way::In => SerialEvent::ReceiveStart,
         };
         let bytes = rtac_serial(time_ps, event, self.lines, &bytes);
-        Some(Record { time_ps, interface: Interface::Serial, way: Some(way), bytes })
+        Some(Record { time_ps, interface: Interface::Serial, way: Some(way), bytes, comment: None })
     }
 
     /// A record that silence until `now_ps` has completed.

@@ -158,6 +158,7 @@ impl Server {
         let network = self.modem.network();
         network.take_unanswered();
         network.take_cloud();
+        let packets = network.take_captured();
         let entries = self.modem.at_log().drain();
         if let Some(transcript) = &mut self.transcript {
             for entry in &entries {
@@ -165,6 +166,7 @@ impl Server {
             }
         }
         if let Some(capture) = &mut self.capture {
+            packets.iter().for_each(|packet| capture.packet(packet));
             entries.iter().for_each(|entry| capture.at(entry));
             capture.advance(to_ps)?;
         }
