@@ -39,6 +39,54 @@ pub const LOW_BAT: Pin = Pin::new(Port::C, 13);
 pub const D7: Pin = Pin::new(Port::A, 13);
 const PMIC_BUS: u8 = 3;
 
+/// Something on the wires between the modem and its host, be that the microcontroller or a program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LineEvent {
+    /// A character to the modem.
+    ToModem {
+        /// When its stop bit ended, in picoseconds.
+        end_ps: u64,
+        /// Duration of one bit in picoseconds.
+        bit_ps: u64,
+        /// The character.
+        data: u8,
+    },
+    /// A character from the modem.
+    FromModem {
+        /// When its stop bit ended, in picoseconds.
+        end_ps: u64,
+        /// Duration of one bit in picoseconds.
+        bit_ps: u64,
+        /// The character.
+        data: u8,
+    },
+    /// The host is (`true`) or is not ready to receive.
+    Rts {
+        /// When, in picoseconds.
+        time_ps: u64,
+        /// The new state.
+        asserted: bool,
+    },
+    /// The modem is or is not ready to receive.
+    Cts {
+        /// When, in picoseconds.
+        time_ps: u64,
+        /// The new state.
+        asserted: bool,
+    },
+}
+
+impl LineEvent {
+    /// What a modem did to its line, if it did something to that.
+    pub fn of(output: &Output) -> Option<Self> {
+        match *output {
+            Output::Byte { data, bit_ps, end_ps } => Some(Self::FromModem { end_ps, bit_ps, data }),
+            Output::Cts { asserted, time_ps } => Some(Self::Cts { time_ps, asserted }),
+            Output::StartBit { .. } | Output::VInt { .. } | Output::Ri { .. } => None,
+        }
+    }
+}
+
 /// What the board's parts did that somebody may want to see. Not part of the simulated state: taken away as it comes.
 #[derive(Clone, Debug, Default)]
 pub struct BoardEvents {
@@ -56,7 +104,9 @@ pub struct BoardEvents {
     pub broker: Vec<BrokerEvent>,
     /// What the HTTP server was asked.
     pub http: Vec<HttpRequest>,
-    /// Packets at the modem's side of the link.
+    /// Characters and handshake on the modem's serial line, if somebody asked for them ([`Electron::watch_traffic`]).
+    pub line: Vec<LineEvent>,
+    /// Packets at the modem's side of the link; likewise.
     pub packets: Vec<Captured>,
 }
 
@@ -75,6 +125,8 @@ pub struct Electron {
     /// Observations since the last call of [`Electron::take_events`].
     #[serde(skip)]
     events: BoardEvents,
+    #[serde(skip)]
+    watches_traffic: bool,
 }
 
 impl Electron {
@@ -87,7 +139,13 @@ impl Electron {
             mode_button: Button::new(MODE_BUTTON),
             i2c_target: None,
             events: BoardEvents::default(),
+            watches_traffic: false,
         }
+    }
+
+    /// Observes every character on the modem's line and every packet from now on. Who does not ask does not pay.
+    pub fn watch_traffic(&mut self) {
+        self.watches_traffic = true;
     }
 
     /// Takes the observations made since the last call, if there are any.
@@ -100,6 +158,7 @@ impl Electron {
             && e.cloud.is_empty()
             && e.broker.is_empty()
             && e.http.is_empty()
+            && e.line.is_empty()
             && e.packets.is_empty());
         any.then(|| std::mem::take(&mut self.events))
     }
@@ -118,8 +177,13 @@ impl Electron {
         let network = self.modem.network();
         self.events.broker.extend(network.broker_mut().map(Broker::take_events).unwrap_or_default());
         self.events.http.extend(network.http_mut().map(HttpServer::take_requests).unwrap_or_default());
-        self.events.packets.extend(self.modem.network().take_captured());
-        self.modem.drain_outputs()
+        let packets = self.modem.network().take_captured();
+        let outputs = self.modem.drain_outputs();
+        if self.watches_traffic {
+            self.events.packets.extend(packets);
+            self.events.line.extend(outputs.iter().filter_map(LineEvent::of));
+        }
+        outputs
     }
 
     fn target(&mut self) -> Option<&mut dyn I2cTarget> {
@@ -135,7 +199,11 @@ impl Board for Electron {
     fn uart_sent(&mut self, usart: u8, frame: UartFrame, now: Now) {
         if usart == MODEM_USART {
             if !frame.is_break {
-                self.modem.line_rx(now.time_ps, frame.data as u8, frame.bit_ps);
+                let (end_ps, bit_ps, data) = (now.time_ps, frame.bit_ps, frame.data as u8);
+                self.modem.line_rx(end_ps, data, bit_ps);
+                if self.watches_traffic {
+                    self.events.line.push(LineEvent::ToModem { end_ps, bit_ps, data });
+                }
             }
         } else {
             self.events.serial.push((usart, frame.data as u8, now));
@@ -145,6 +213,9 @@ impl Board for Electron {
     fn uart_rts(&mut self, usart: u8, asserted: bool, now: Now) {
         if usart == MODEM_USART {
             self.modem.set_dte_rts(now.time_ps, asserted);
+            if self.watches_traffic {
+                self.events.line.push(LineEvent::Rts { time_ps: now.time_ps, asserted });
+            }
         }
     }
 

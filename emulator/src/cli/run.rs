@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use lockstep::rtos::RtosObserver;
 use lockstep::semihosting::{HostCall, serve};
-use lockstep::{Machine, Stop};
+use lockstep::{Machine, Seen, Stop};
 use lockstep_images::SymbolTable;
 
 use super::arguments::Pace;
@@ -20,6 +20,7 @@ use super::press::{Button, Edge, edges};
 use super::show::{Event, Json, Lines, Plain, Show, event_text, event_time_ps, translate};
 use super::summary::{Finding, Summary, not_reached};
 use super::{CliError, Outcome, RunArguments, load, logging, settings, snapshot_file, stop_on_interrupt};
+use crate::pcap::Capture;
 use crate::view::LiveView;
 
 /// The machine stops at multiples of this for what is shown and asked for. It has no influence on the run.
@@ -28,7 +29,12 @@ const SLICE_PS: u64 = 10_000_000_000;
 /// `lockstep run`.
 pub fn run(arguments: &RunArguments) -> Result<Outcome, CliError> {
     let compare = arguments.compare_hashes.as_deref().map(Hashes::read).transpose()?;
-    let (machine, symbols, title) = make(arguments)?;
+    let (mut machine, symbols, title) = make(arguments)?;
+    let capture =
+        arguments.pcap.as_deref().map(|path| Capture::create(path).map_err(CliError::io(path))).transpose()?;
+    if capture.is_some() {
+        machine.world.state.electron.watch_traffic();
+    }
     let stop = stop_on_interrupt();
     let is_live = !arguments.json
         && !arguments.plain
@@ -44,6 +50,7 @@ pub fn run(arguments: &RunArguments) -> Result<Outcome, CliError> {
         Box::new(Plain::new())
     };
     let mut runner = Runner::new(arguments, machine, symbols, compare, show, stop);
+    runner.capture = capture;
     let went = runner.go();
     let ended = runner.show.end();
     if is_live {
@@ -77,6 +84,7 @@ struct Runner<'a> {
     symbols: SymbolTable,
     compare: Option<Hashes>,
     show: Box<dyn Show>,
+    capture: Option<Capture>,
     stop: Arc<AtomicBool>,
     edges: std::vec::IntoIter<Edge>,
     next_edge: Option<Edge>,
@@ -119,6 +127,7 @@ impl<'a> Runner<'a> {
             symbols,
             compare,
             show,
+            capture: None,
             stop,
             edges,
             next_edge,
@@ -145,6 +154,7 @@ impl<'a> Runner<'a> {
         for event in self.lines.stale(u64::MAX) {
             self.show.event(&event, &self.symbols)?;
         }
+        self.captured(Capture::end)?;
         went
     }
 
@@ -255,6 +265,17 @@ impl<'a> Runner<'a> {
     fn report(&mut self) -> Result<(), CliError> {
         let time_ps = self.machine.now().time_ps;
         let seen = self.machine.observer.take_seen();
+        self.captured(|capture| {
+            for seen in &seen {
+                match seen {
+                    Seen::At(entry) => capture.at(entry),
+                    Seen::Line(event) => capture.line(event),
+                    Seen::Packet(packet) => capture.packet(packet),
+                    _ => {}
+                }
+            }
+            capture.advance(time_ps)
+        })?;
         let mut events = std::mem::take(&mut self.pending);
         events.extend(seen.into_iter().filter_map(|seen| translate(seen, &mut self.lines)));
         events.extend(self.lines.stale(time_ps));
@@ -274,6 +295,13 @@ impl<'a> Runner<'a> {
             }
         }
         Ok(())
+    }
+
+    fn captured(&mut self, work: impl FnOnce(&mut Capture) -> std::io::Result<()>) -> Result<(), CliError> {
+        match (&mut self.capture, &self.arguments.pcap) {
+            (Some(capture), Some(path)) => work(capture).map_err(CliError::io(path)),
+            _ => Ok(()),
+        }
     }
 
     /// Compares entries instead of draining the ledger's own list, which belongs to the simulated state.
