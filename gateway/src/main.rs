@@ -1,0 +1,2 @@
+//! Bridge from the simulated network to the real one.
+fn main() {}
