@@ -213,3 +213,28 @@ async fn write(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_that_does_not_wait_for_its_bytes_to_be_taken_is_refused() {
+        let (replies, _messages) = mpsc::channel(1);
+        // Its task never runs: nothing is written.
+        let (mut handle, _connection) = connection(0, "127.0.0.1:9".parse().unwrap(), 0, replies);
+        let half = vec![0; UNTAKEN_BYTES_MAX as usize / 2];
+        assert_eq!(handle.write(half.clone()), Ok(()));
+        assert_eq!(handle.write(half), Ok(()));
+        assert!(handle.write(vec![0]).is_err());
+    }
+
+    #[test]
+    fn nothing_follows_the_end_of_a_stream() {
+        let (replies, _messages) = mpsc::channel(1);
+        let (mut handle, _connection) = connection(0, "127.0.0.1:9".parse().unwrap(), 0, replies);
+        assert_eq!(handle.finish(), Ok(()));
+        assert!(handle.write(vec![0]).is_err());
+        assert!(handle.finish().is_err());
+    }
+}
