@@ -6,7 +6,7 @@
 
 use std::net::Ipv4Addr;
 
-use lockstep_modem::network::{CloudEvent, DnsServer, LinkConfig, Peer, PeerAt};
+use lockstep_modem::network::{CloudEvent, DnsServer, OutboundAt, LinkConfig, Peer, PeerAt};
 use lockstep_modem::{AtLogEntry, Datagram, Modem, ModemConfig, Network, Output};
 use lockstep_peripherals::board::{Bq24195, Button, I2cTarget, Max17043};
 use lockstep_peripherals::soc::{Soc, SocSettings};
@@ -48,6 +48,8 @@ pub struct BoardEvents {
     pub datagrams: Vec<Datagram>,
     /// What the device service saw.
     pub cloud: Vec<CloudEvent>,
+    /// What left for the real network.
+    pub leaving: Vec<OutboundAt>,
 }
 
 /// The parts of the board.
@@ -87,7 +89,8 @@ impl Electron {
             && e.pins.is_empty()
             && e.at.is_empty()
             && e.datagrams.is_empty()
-            && e.cloud.is_empty());
+            && e.cloud.is_empty()
+            && e.leaving.is_empty());
         any.then(|| std::mem::take(&mut self.events))
     }
 
@@ -102,6 +105,7 @@ impl Electron {
         self.events.at.extend(self.modem.at_log().drain());
         self.events.datagrams.extend(self.modem.network().take_unanswered());
         self.events.cloud.extend(self.modem.network().take_cloud());
+        self.events.leaving.extend(self.modem.network().take_outbound());
         self.modem.drain_outputs()
     }
 

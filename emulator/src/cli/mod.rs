@@ -11,6 +11,7 @@ mod load;
 mod logging;
 pub mod options;
 pub mod output;
+mod outside;
 mod parts;
 mod press;
 mod run;
