@@ -6,7 +6,7 @@
 
 use std::net::Ipv4Addr;
 
-use lockstep_modem::network::{CloudEvent, DnsServer, OutboundAt, LinkConfig, Peer, PeerAt};
+use lockstep_modem::network::{Captured, CloudEvent, DnsServer, LinkConfig, OutboundAt, Peer, PeerAt};
 use lockstep_modem::{AtLogEntry, Datagram, Modem, ModemConfig, Network, Output};
 use lockstep_peripherals::board::{Bq24195, Button, I2cTarget, Max17043};
 use lockstep_peripherals::soc::{Soc, SocSettings};
@@ -49,7 +49,9 @@ pub struct BoardEvents {
     /// What the device service saw.
     pub cloud: Vec<CloudEvent>,
     /// What left for the real network.
-    pub leaving: Vec<OutboundAt>,
+    pub outbound: Vec<OutboundAt>,
+    /// Packets at the modem's side of the link.
+    pub packets: Vec<Captured>,
 }
 
 /// The parts of the board.
@@ -90,7 +92,8 @@ impl Electron {
             && e.at.is_empty()
             && e.datagrams.is_empty()
             && e.cloud.is_empty()
-            && e.leaving.is_empty());
+            && e.outbound.is_empty()
+            && e.packets.is_empty());
         any.then(|| std::mem::take(&mut self.events))
     }
 
@@ -105,7 +108,8 @@ impl Electron {
         self.events.at.extend(self.modem.at_log().drain());
         self.events.datagrams.extend(self.modem.network().take_unanswered());
         self.events.cloud.extend(self.modem.network().take_cloud());
-        self.events.leaving.extend(self.modem.network().take_outbound());
+        self.events.outbound.extend(self.modem.network().take_outbound());
+        self.events.packets.extend(self.modem.network().take_captured());
         self.modem.drain_outputs()
     }
 

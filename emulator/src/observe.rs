@@ -110,7 +110,7 @@ pub struct Observer {
     lock_up: Option<(Now, u32)>,
     exception_counts: [u64; EXCEPTION_COUNT],
     seen: Vec<Seen>,
-    leaving: Vec<OutboundAt>,
+    outbound: Vec<OutboundAt>,
     registered: bool,
     led: LedObserver,
 }
@@ -124,7 +124,7 @@ impl Default for Observer {
             lock_up: None,
             exception_counts: [0; EXCEPTION_COUNT],
             seen: Vec::new(),
-            leaving: Vec::new(),
+            outbound: Vec::new(),
             registered: false,
             led: LedObserver::default(),
         }
@@ -174,7 +174,7 @@ impl Observer {
 
     /// Takes what has left for the real network since the last call.
     pub fn take_outbound(&mut self) -> Vec<OutboundAt> {
-        std::mem::take(&mut self.leaving)
+        std::mem::take(&mut self.outbound)
     }
 
     fn reach(&mut self, stage: Stage, now: Now, instructions: u64) {
@@ -252,7 +252,7 @@ impl Observer {
             }
             self.seen.push(Seen::Datagram(datagram));
         }
-        self.leaving.extend(events.leaving);
+        self.outbound.extend(events.outbound);
         for event in events.cloud {
             match &event.kind {
                 CloudEventKind::ClientHello { .. } => self.reach(Stage::ClientHello, now, instructions),

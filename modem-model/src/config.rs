@@ -253,11 +253,14 @@ pub struct SocketLimits {
     pub receive_bytes: usize,
     /// Bytes a TCP socket holds that the peer has not acknowledged.
     pub send_bytes: usize,
+    /// Bytes of a TCP segment's payload at most, as the module announces them. Not known of the hardware: what an MTU
+    /// of 1,500 leaves.
+    pub mss_bytes: u16,
 }
 
 impl Default for SocketLimits {
     fn default() -> Self {
-        Self { receive_bytes: 16_384, send_bytes: 8_192 }
+        Self { receive_bytes: 16_384, send_bytes: 8_192, mss_bytes: 1_460 }
     }
 }
 

@@ -257,6 +257,11 @@ impl Modem {
         }
     }
 
+    /// Whether a command waits for this.
+    pub(crate) fn is_waiting(&self, is_ours: impl Fn(&Wait) -> bool) -> bool {
+        matches!(&self.execution.state, State::Waiting(wait) if is_ours(wait))
+    }
+
     /// Ends the wait of a command if `is_ours` says that this is the one.
     pub(crate) fn complete(
         &mut self,
@@ -264,7 +269,7 @@ impl Modem {
         result: Result<Outcome, Failure>,
         decisions: &mut Decisions,
     ) {
-        if matches!(&self.execution.state, State::Waiting(wait) if is_ours(wait)) {
+        if self.is_waiting(is_ours) {
             self.settle(result, decisions);
         }
     }
@@ -280,7 +285,7 @@ impl Modem {
             Wait::ActivateContext { context } => commands::pdp::activate_context(self, context),
             Wait::Connect { handle } => commands::sockets::connect_timed_out(self, handle),
             Wait::Close { handle } => {
-                self.sockets.remove(handle);
+                self.remove_socket(handle, decisions);
                 Ok(Outcome::Lines(vec![]))
             }
             Wait::Resolve => self.resolve_timed_out(decisions),

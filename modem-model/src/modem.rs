@@ -204,9 +204,15 @@ impl Modem {
     }
 
     fn own_wake_ps(&self) -> u64 {
-        [self.line.next_ps(), self.timers.next_ps(), self.network.next_wake_ps(), self.urc_next_ps()]
-            .into_iter()
-            .fold(u64::MAX, u64::min)
+        [
+            self.line.next_ps(),
+            self.timers.next_ps(),
+            self.network.next_wake_ps(),
+            self.sockets.next_wake_ps(),
+            self.urc_next_ps(),
+        ]
+        .into_iter()
+        .fold(u64::MAX, u64::min)
     }
 
     /// Brings the modem to `now_ps`. Cutting an interval into steps changes nothing.
@@ -254,6 +260,8 @@ impl Modem {
             while let Some(packet) = self.network.take_arrival() {
                 self.packet_arrived(packet, decisions);
             }
+        } else if self.sockets.next_wake_ps() <= now_ps {
+            self.tcp_timers(decisions);
         } else if self.urc_next_ps() <= now_ps {
             self.write_urc();
         }

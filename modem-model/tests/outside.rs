@@ -67,10 +67,7 @@ fn a_connection_waits_for_the_real_one_and_carries_bytes_both_ways() {
     let response = client.payload("AT+USOWR=0,5", b"hello");
     assert!(response.contains("+USOWR: 0,5"), "{response}");
     client.wait_ms(2_000);
-    assert_eq!(
-        left(&mut client),
-        [connect_event(0), Outbound::Data { connection: 0, bytes: b"hello".to_vec() }]
-    );
+    assert_eq!(left(&mut client), [connect_event(0), Outbound::Data { connection: 0, bytes: b"hello".to_vec() }]);
     arrive_in(&mut client, 10, Inbound::Taken { connection: 0, bytes: 5 });
     arrive_in(&mut client, 10, Inbound::Data { connection: 0, bytes: b"welcome".to_vec() });
     client.wait_ms(1_000);

@@ -13,8 +13,8 @@ use serde_json::json;
 use super::CliError;
 use super::duration::seconds;
 use super::options::stage_name;
-use super::outside::Crossing;
 use super::output::{Output, escape, grouped, hex};
+use super::outside::Crossing;
 
 /// Something to show.
 #[derive(Clone, Debug)]

@@ -10,10 +10,11 @@ use crate::errors::{CmeError, SocketError};
 use crate::execution::{Outcome, Prompt, Wait};
 use crate::grammar::{Command, Form, Param};
 use crate::modem::Modem;
-use crate::network::{Endpoint, Payload, Protocol, Segment};
+use crate::network::tcp::{Connection, TcpConfig, TcpState};
+use crate::network::{Endpoint, Payload, Protocol};
 use crate::profile::Failure;
 use crate::sockets::socket::SocketOption;
-use crate::sockets::{Announcement, Socket, TcpState};
+use crate::sockets::{Announcement, Socket};
 use crate::time::PS_PER_US;
 
 /// Bytes of one write or read at most.
@@ -116,32 +117,25 @@ fn create(modem: &mut Modem, args: Args<'_>) -> Handled {
 fn close(modem: &mut Modem, args: Args<'_>, decisions: &mut Decisions) -> Handled {
     let handle = args.number(0)?;
     let socket = socket(modem, handle)?;
-    match socket.tcp_state {
-        TcpState::Established => {
-            socket.tcp_state = TcpState::FinWait;
-            socket.clear_received();
-            socket.sender.finish();
-            modem.flush_socket(handle, decisions);
-            let range = modem.config.timing.close_timeout;
-            let limit_ps = range.draw_ps(modem.now_ps, "modem.socket", "close_timeout_us", decisions);
-            Ok(Outcome::Wait { wait: Wait::Close { handle }, limit_ps })
-        }
-        state => {
-            if state == TcpState::CloseWait {
-                socket.sender.finish();
-                modem.flush_socket(handle, decisions);
-            }
-            modem.sockets.remove(handle);
-            ok()
-        }
+    if socket.tcp_state() != TcpState::Established {
+        modem.remove_socket(handle, decisions);
+        return ok();
     }
+    let now_ps = modem.now_ps;
+    if let Some(tcp) = modem.sockets.get_mut(handle).and_then(|socket| socket.tcp.as_mut()) {
+        tcp.close_both(now_ps);
+    }
+    modem.flush_socket(handle, decisions);
+    let range = modem.config.timing.close_timeout;
+    let limit_ps = range.draw_ps(modem.now_ps, "modem.socket", "close_timeout_us", decisions);
+    Ok(Outcome::Wait { wait: Wait::Close { handle }, limit_ps })
 }
 
 fn connect(modem: &mut Modem, args: Args<'_>, decisions: &mut Decisions) -> Handled {
     let handle = args.number(0)?;
     let to = endpoint(args, 1)?;
-    let (up, window) = (modem.pdp.is_up(), socket(modem, handle)?.receive_limit());
-    if !up {
+    socket(modem, handle)?;
+    if !modem.pdp.is_up() {
         return refuse(modem, handle, SocketError::NetworkDown);
     }
     let socket = socket(modem, handle)?;
@@ -149,14 +143,22 @@ fn connect(modem: &mut Modem, args: Args<'_>, decisions: &mut Decisions) -> Hand
         socket.remote = Some(to);
         return ok();
     }
-    if socket.tcp_state != TcpState::Inactive || socket.remote.is_some() {
+    if socket.remote.is_some() {
         return refuse(modem, handle, SocketError::IsConnected);
     }
     socket.remote = Some(to);
-    socket.tcp_state = TcpState::SynSent;
-    let port = socket.local_port;
-    let window = u32::try_from(window).unwrap_or(u32::MAX);
-    modem.transmit(port, to, Payload::Tcp(Segment::Syn(window)), decisions);
+    let (port, nagle) = (socket.local_port, !socket.no_delay());
+    // A connection of the same ends that is not quite over gives way to the new one.
+    modem.sockets.leaving.retain(|l| (l.local_port, l.remote) != (port, to));
+    let limits = &modem.config.sockets;
+    let config =
+        TcpConfig { receive_bytes: limits.receive_bytes, mss: limits.mss_bytes, nagle, ..TcpConfig::default() };
+    // Within the limits that are given.
+    let iss = decisions.draw(modem.now_ps, "modem.tcp", "initial_sequence", 0, u64::from(u32::MAX)) as u32;
+    if let Some(socket) = modem.sockets.get_mut(handle) {
+        socket.tcp = Some(Connection::connect(config, iss));
+    }
+    modem.flush_socket(handle, decisions);
     let range = modem.config.timing.connect_timeout;
     let limit_ps = range.draw_ps(modem.now_ps, "modem.socket", "connect_timeout_us", decisions);
     Ok(Outcome::Wait { wait: Wait::Connect { handle }, limit_ps })
@@ -165,7 +167,7 @@ fn connect(modem: &mut Modem, args: Args<'_>, decisions: &mut Decisions) -> Hand
 /// Nobody answered `AT+USOCO`.
 pub fn connect_timed_out(modem: &mut Modem, handle: u32) -> Handled {
     if let Some(socket) = modem.sockets.get_mut(handle) {
-        socket.tcp_state = TcpState::Inactive;
+        socket.tcp = None;
         socket.remote = None;
     }
     refuse(modem, handle, SocketError::TimedOut)
@@ -189,8 +191,8 @@ fn control(modem: &mut Modem, args: Args<'_>) -> Handled {
             Some(remote) => format!("\"{}\",{}", remote.address, remote.port),
             None => "\"0.0.0.0\",0".to_owned(),
         },
-        10 if socket.protocol == Protocol::Tcp => socket.tcp_state.number().to_string(),
-        11 if socket.protocol == Protocol::Tcp => socket.sender.outstanding().to_string(),
+        10 if socket.protocol == Protocol::Tcp => socket.tcp_state().number().to_string(),
+        11 if socket.protocol == Protocol::Tcp => socket.tcp.as_ref().map_or(0, Connection::unacknowledged).to_string(),
         10 | 11 => return Err(CmeError::OperationNotAllowed.into()),
         _ => return Err(CmeError::IncorrectParameters.into()),
     };
@@ -216,7 +218,7 @@ fn write_command(modem: &mut Modem, args: Args<'_>, to: Option<Endpoint>, decisi
     if to.is_none() && socket.remote.is_none() {
         return refuse(modem, handle, SocketError::NotConnected);
     }
-    if socket.protocol == Protocol::Tcp && socket.tcp_state != TcpState::Established {
+    if socket.protocol == Protocol::Tcp && socket.tcp_state() != TcpState::Established {
         return refuse(modem, handle, SocketError::NotConnected);
     }
     if length == 0 || length > transfer_max(modem) {
@@ -252,17 +254,17 @@ pub fn write(modem: &mut Modem, write: &Write, payload: &[u8], decisions: &mut D
             socket.sent_bytes += payload.len() as u64;
             modem.transmit(port, to, Payload::Udp(payload.to_vec()), decisions);
         }
-        Protocol::Tcp if socket.tcp_state != TcpState::Established => {
-            return refuse(modem, handle, SocketError::NotConnected);
-        }
-        Protocol::Tcp if socket.sender.outstanding() + payload.len() > limit => {
-            return refuse(modem, handle, SocketError::WouldBlock);
-        }
-        Protocol::Tcp => {
-            socket.sent_bytes += payload.len() as u64;
-            socket.sender.write(payload);
-            modem.flush_socket(handle, decisions);
-        }
+        Protocol::Tcp => match socket.tcp.as_mut().filter(|tcp| tcp.state() == TcpState::Established) {
+            None => return refuse(modem, handle, SocketError::NotConnected),
+            Some(tcp) if tcp.unacknowledged() + payload.len() > limit => {
+                return refuse(modem, handle, SocketError::WouldBlock);
+            }
+            Some(tcp) => {
+                tcp.write(payload);
+                socket.sent_bytes += payload.len() as u64;
+                modem.flush_socket(handle, decisions);
+            }
+        },
     }
     let timing = &modem.config.timing;
     let base_ps = timing.write_accept.draw_ps(modem.now_ps, "modem.socket", "write_accept_us", decisions);
@@ -291,14 +293,12 @@ fn read(modem: &mut Modem, args: Args<'_>, decisions: &mut Decisions) -> Handled
     let bytes = match socket.protocol {
         Protocol::Udp => socket.read_datagram(length as usize).map(|(_, bytes)| bytes).unwrap_or_default(),
         Protocol::Tcp => {
-            if socket.tcp_state == TcpState::Inactive && socket.pending() == 0 {
+            if socket.tcp_state() == TcpState::Closed && socket.pending() == 0 {
                 return refuse(modem, handle, SocketError::NotConnected);
             }
-            let bytes = socket.read_stream(length as usize);
-            let taken = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
-            if let (Some(to), port, true) = (socket.remote, socket.local_port, taken > 0) {
-                modem.transmit(port, to, Payload::Tcp(Segment::Ack(taken)), decisions);
-            }
+            let bytes = socket.tcp.as_mut().map(|tcp| tcp.read(length as usize)).unwrap_or_default();
+            // The window may have opened.
+            modem.flush_socket(handle, decisions);
             bytes
         }
     };
@@ -364,6 +364,15 @@ fn option_default(args: Args<'_>) -> Result<(u32, u32, u32), CmeError> {
 /// Linger (level 65535, option 128) has a second value, in milliseconds.
 const LINGER: (u32, u32) = (65535, 128);
 
+/// TCP no-delay: Nagle's algorithm is off.
+const NO_DELAY: (u32, u32) = (6, 1);
+
+impl Socket {
+    fn no_delay(&self) -> bool {
+        self.options.iter().any(|o| (o.level, o.name) == NO_DELAY && o.value != 0)
+    }
+}
+
 fn set_option(modem: &mut Modem, args: Args<'_>) -> Handled {
     let socket = socket(modem, args.number(0)?)?;
     let (level, name, _) = option_default(args)?;
@@ -374,7 +383,14 @@ fn set_option(modem: &mut Modem, args: Args<'_>) -> Handled {
         Some(existing) => *existing = option,
         None => socket.options.push(option),
     }
-    modem.ledger.unmodelled("AT+USOSO: stored without effect", modem.now_ps);
+    if (level, name) == NO_DELAY {
+        let nagle = !socket.no_delay();
+        if let Some(tcp) = &mut socket.tcp {
+            tcp.set_nagle(nagle);
+        }
+    } else {
+        modem.ledger.unmodelled("AT+USOSO: stored without effect", modem.now_ps);
+    }
     ok()
 }
 

@@ -8,8 +8,10 @@ pub mod outside;
 pub mod packet;
 pub mod peer;
 pub mod service;
-pub mod stream;
+pub mod stream_host;
 pub mod stream_service;
+pub mod tcp;
+pub mod tcp_host;
 
 use std::collections::VecDeque;
 use std::net::Ipv4Addr;
@@ -21,11 +23,13 @@ use crate::time::{DurationRange, TimerQueue};
 pub use dns::{DnsRecord, DnsServer};
 pub use echo::{Echo, EchoForm};
 pub use outside::{OutboundAt, Outside};
-pub use packet::{Endpoint, Packet, Payload, Protocol, Segment};
+pub use packet::{Endpoint, Packet, Payload, Protocol};
 pub use peer::{Peer, PeerAt, PeerOutput};
 pub use service::{CloudEvent, CloudEventKind, DeviceService};
-pub use stream::StreamSender;
+pub use stream_host::{Service, StreamHost};
 pub use stream_service::{ConnectionId, StreamAction, StreamEvent, StreamService};
+pub use tcp::{Segment, TcpState};
+pub use tcp_host::{HostConfig, HostEvent, TcpHost};
 
 /// Observations kept for a caller that does not drain them.
 const OBSERVATIONS_MAX: usize = 1024;
@@ -64,6 +68,19 @@ impl Datagram {
     }
 }
 
+/// A packet as the modem's side of the link sees it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Captured {
+    /// When it was sent, or arrived; for a lost one that the network sent, when it was lost. In picoseconds.
+    pub time_ps: u64,
+    /// From the modem (`true`) or to it.
+    pub is_outbound: bool,
+    /// Whether it was lost on the link: sent in vain, or never seen by the modem.
+    pub is_lost: bool,
+    /// The packet, with the addresses of the modem's side.
+    pub packet: Packet,
+}
+
 #[derive(Clone, Debug, Serialize, Deserialize)]
 enum Flight {
     ToPeer(Packet),
@@ -90,6 +107,8 @@ pub struct Network {
     unanswered_dropped: u64,
     cloud: VecDeque<CloudEvent>,
     cloud_dropped: u64,
+    captured: VecDeque<Captured>,
+    captured_dropped: u64,
     /// Asked of peers and not modelled; the modem's ledger takes it.
     unmodelled: Vec<String>,
 }
@@ -109,6 +128,8 @@ impl Network {
             unanswered_dropped: 0,
             cloud: VecDeque::new(),
             cloud_dropped: 0,
+            captured: VecDeque::new(),
+            captured_dropped: 0,
             unmodelled: Vec::new(),
         }
     }
@@ -158,6 +179,24 @@ impl Network {
         self.cloud_dropped
     }
 
+    /// Takes the packets seen at the modem's side of the link since the last call, in the order of time.
+    pub fn take_captured(&mut self) -> Vec<Captured> {
+        self.captured.drain(..).collect()
+    }
+
+    /// Packets that nobody took in time.
+    pub fn captured_dropped(&self) -> u64 {
+        self.captured_dropped
+    }
+
+    pub(crate) fn capture(&mut self, time_ps: u64, is_outbound: bool, is_lost: bool, packet: &Packet) {
+        if self.captured.len() >= OBSERVATIONS_MAX {
+            self.captured.pop_front();
+            self.captured_dropped += 1;
+        }
+        self.captured.push_back(Captured { time_ps, is_outbound, is_lost, packet: packet.clone() });
+    }
+
     /// The device service, if there is one.
     pub fn service(&self) -> Option<&DeviceService> {
         self.peers.iter().find_map(|at| match &at.peer {
@@ -180,6 +219,7 @@ impl Network {
 
     /// The device sends a packet.
     pub fn send(&mut self, time_ps: u64, packet: Packet, decisions: &mut Decisions) {
+        self.capture(time_ps, true, false, &packet);
         let latency = self.link.latency.draw_ps(time_ps, "network.uplink", "latency_us", decisions);
         self.last_to_peer_ps = self.last_to_peer_ps.max(time_ps.saturating_add(latency));
         self.in_flight.insert(self.last_to_peer_ps, Flight::ToPeer(packet));
@@ -235,15 +275,12 @@ impl Network {
                     }
                     self.unanswered.push_back(Datagram { time_ps, from: packet.from, to: packet.to, bytes });
                 }
-                // TCP to nobody is refused; a reset is never answered (RFC 9293 3.5.2).
-                Payload::Tcp(Segment::Reset) => {}
-                Payload::Tcp(_) => {
-                    output.send(Packet {
-                        from: packet.to,
-                        to: packet.from,
-                        payload: Payload::Tcp(Segment::Reset),
-                        sent_ps: 0,
-                    });
+                // TCP to nobody is refused.
+                Payload::Tcp(segment) => {
+                    if let Some(refusal) = segment.refusal() {
+                        let (from, to) = (packet.to, packet.from);
+                        output.send(Packet { from, to, payload: Payload::Tcp(refusal), sent_ps: 0 });
+                    }
                 }
             },
         }
@@ -328,10 +365,14 @@ mod tests {
         let mut hello = vec![0; 40];
         (hello[0], hello[13]) = (22, 1);
         network.send(0, Packet { from, to, payload: Payload::Udp(hello), sent_ps: 0 }, &mut decisions);
-        network.send(0, Packet { from, to, payload: Payload::Tcp(Segment::Syn(1000)), sent_ps: 0 }, &mut decisions);
+        let flags = tcp::Flags { syn: true, ..tcp::Flags::default() };
+        let syn = Segment { sequence: tcp::Seq(7), flags, ..Segment::default() };
+        network.send(0, Packet { from, to, payload: Payload::Tcp(syn), sent_ps: 0 }, &mut decisions);
         let arrived = run(&mut network, &mut decisions);
         assert_eq!(arrived.len(), 1);
-        assert_eq!(arrived[0].1.payload, Payload::Tcp(Segment::Reset));
+        let Payload::Tcp(refusal) = &arrived[0].1.payload else { panic!("{arrived:?}") };
+        assert!(refusal.flags.rst && refusal.flags.ack);
+        assert_eq!(refusal.acknowledgment, tcp::Seq(8));
         let unanswered = network.take_unanswered();
         assert!(unanswered[0].is_client_hello());
         assert_eq!((unanswered[0].from, unanswered[0].to), (from, to));

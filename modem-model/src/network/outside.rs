@@ -152,13 +152,7 @@ impl Outside {
     }
 
     /// A packet of the device for which there is no peer.
-    pub(super) fn receive(
-        &mut self,
-        now_ps: u64,
-        packet: Packet,
-        output: &mut PeerOutput,
-        decisions: &mut Decisions,
-    ) {
+    pub(super) fn receive(&mut self, now_ps: u64, packet: Packet, output: &mut PeerOutput, decisions: &mut Decisions) {
         self.device = Some(packet.from.address);
         match packet.payload {
             Payload::Tcp(segment) => {
@@ -281,7 +275,11 @@ impl Outside {
                 self.host_event(now_ps, id, event, output);
             }
             let ids: Vec<ConnectionId> = self.streams.keys().copied().collect();
-            if !ids.into_iter().fold(false, |any, id| self.carry_out(now_ps, id, output) || any) {
+            let mut has_moved = false;
+            for id in ids {
+                has_moved |= self.carry_out(now_ps, id, output);
+            }
+            if !has_moved {
                 break;
             }
         }

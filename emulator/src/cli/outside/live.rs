@@ -65,12 +65,12 @@ impl Live {
     /// Moves what can move. What comes in gets the present as its time.
     pub fn exchange(
         &mut self,
-        leaving: Vec<OutboundAt>,
+        outbound: Vec<OutboundAt>,
         machine: &mut Machine,
         exchanged: &mut Exchanged,
     ) -> Result<(), CliError> {
         let now_ps = machine.now().time_ps;
-        self.send(leaving, exchanged)?;
+        self.send(outbound, exchanged)?;
         if let Some(outside) = machine.world.state.electron.modem.network().outside_mut() {
             for _ in 0..EVENTS_AT_ONCE.min(outside.room()) {
                 let Some(event) = self.link.receive() else { break };
@@ -93,11 +93,11 @@ impl Live {
     /// Writes the end of the recording.
     pub fn finish(
         &mut self,
-        leaving: Vec<OutboundAt>,
+        outbound: Vec<OutboundAt>,
         machine: &mut Machine,
         exchanged: &mut Exchanged,
     ) -> Result<(), CliError> {
-        self.send(leaving, exchanged)?;
+        self.send(outbound, exchanged)?;
         if let Some(recorder) = &mut self.recorder {
             let (time_ps, instructions) = (machine.now().time_ps, machine.instructions());
             recorder.write(&Entry::End(End { time_ps, instructions, state: state_hash(machine) }))?;
@@ -105,11 +105,11 @@ impl Live {
         Ok(())
     }
 
-    fn send(&mut self, leaving: Vec<OutboundAt>, exchanged: &mut Exchanged) -> Result<(), CliError> {
-        for leaving in leaving {
+    fn send(&mut self, outbound: Vec<OutboundAt>, exchanged: &mut Exchanged) -> Result<(), CliError> {
+        for outbound in outbound {
             self.has_left = true;
-            exchanged.left(&leaving);
-            let OutboundAt { time_ps, event } = leaving;
+            exchanged.left(&outbound);
+            let OutboundAt { time_ps, event } = outbound;
             if let Some(recorder) = &mut self.recorder {
                 recorder.write(&Entry::Outbound { time_ps, event: event.clone() })?;
             }

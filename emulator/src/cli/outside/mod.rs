@@ -77,24 +77,24 @@ impl Outside {
 
     /// Moves what went out and what came in, at the machine's present instant.
     pub fn exchange(&mut self, machine: &mut Machine) -> Result<Exchanged, CliError> {
-        let leaving = machine.observer.take_outbound();
+        let outbound = machine.observer.take_outbound();
         let mut exchanged = Exchanged::default();
         match self {
             Self::Nobody => {}
-            Self::Gateway(live) => live.exchange(leaving, machine, &mut exchanged)?,
-            Self::Recording(replay) => replay.exchange(leaving, machine, &mut exchanged),
+            Self::Gateway(live) => live.exchange(outbound, machine, &mut exchanged)?,
+            Self::Recording(replay) => replay.exchange(outbound, machine, &mut exchanged),
         }
         Ok(exchanged)
     }
 
     /// The run is over.
     pub fn finish(&mut self, machine: &mut Machine) -> Result<Exchanged, CliError> {
-        let leaving = machine.observer.take_outbound();
+        let outbound = machine.observer.take_outbound();
         let mut exchanged = Exchanged::default();
         match self {
             Self::Nobody => {}
-            Self::Gateway(live) => live.finish(leaving, machine, &mut exchanged)?,
-            Self::Recording(replay) => replay.finish(leaving, machine, &mut exchanged),
+            Self::Gateway(live) => live.finish(outbound, machine, &mut exchanged)?,
+            Self::Recording(replay) => replay.finish(outbound, machine, &mut exchanged),
         }
         Ok(exchanged)
     }
@@ -112,9 +112,9 @@ pub struct Exchanged {
 }
 
 impl Exchanged {
-    fn left(&mut self, leaving: &OutboundAt) {
-        let text = describe_outbound(&leaving.event);
-        self.crossings.push(Crossing { time_ps: leaving.time_ps, is_outbound: true, text });
+    fn left(&mut self, outbound: &OutboundAt) {
+        let text = describe_outbound(&outbound.event);
+        self.crossings.push(Crossing { time_ps: outbound.time_ps, is_outbound: true, text });
     }
 
     fn came(&mut self, time_ps: u64, event: &lockstep_gateway_protocol::Inbound) {

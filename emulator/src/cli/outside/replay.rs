@@ -51,9 +51,9 @@ impl Replay {
     }
 
     /// Compares what went out, and lets in what is due.
-    pub fn exchange(&mut self, leaving: Vec<OutboundAt>, machine: &mut Machine, exchanged: &mut Exchanged) {
+    pub fn exchange(&mut self, outbound: Vec<OutboundAt>, machine: &mut Machine, exchanged: &mut Exchanged) {
         let now_ps = machine.now().time_ps;
-        self.compare(leaving, exchanged);
+        self.compare(outbound, exchanged);
         let Some(outside) = machine.world.state.electron.modem.network().outside_mut() else { return };
         while !self.has_diverged
             && self.next_ps() <= now_ps
@@ -70,8 +70,8 @@ impl Replay {
     }
 
     /// Compares the end.
-    pub fn finish(&mut self, leaving: Vec<OutboundAt>, machine: &mut Machine, exchanged: &mut Exchanged) {
-        self.compare(leaving, exchanged);
+    pub fn finish(&mut self, outbound: Vec<OutboundAt>, machine: &mut Machine, exchanged: &mut Exchanged) {
+        self.compare(outbound, exchanged);
         let now_ps = machine.now().time_ps;
         let Some(end) = self.recording.end.filter(|_| !self.has_diverged) else { return };
         if now_ps < end.time_ps {
@@ -94,13 +94,13 @@ impl Replay {
         }
     }
 
-    fn compare(&mut self, leaving: Vec<OutboundAt>, exchanged: &mut Exchanged) {
-        for leaving in leaving {
+    fn compare(&mut self, outbound: Vec<OutboundAt>, exchanged: &mut Exchanged) {
+        for outbound in outbound {
             if self.has_diverged {
                 return;
             }
-            exchanged.left(&leaving);
-            let OutboundAt { time_ps, event } = leaving;
+            exchanged.left(&outbound);
+            let OutboundAt { time_ps, event } = outbound;
             match self.recording.outbound.pop_front() {
                 Some((recorded_ps, recorded)) if (recorded_ps, &recorded) == (time_ps, &event) => {}
                 // A killed run may have sent more than it could write down.
@@ -124,10 +124,7 @@ impl Replay {
 }
 
 /// The recorded event in words, with the first byte that differs where the words do not show it.
-fn difference(
-    recorded: &lockstep_gateway_protocol::Outbound,
-    sent: &lockstep_gateway_protocol::Outbound,
-) -> String {
+fn difference(recorded: &lockstep_gateway_protocol::Outbound, sent: &lockstep_gateway_protocol::Outbound) -> String {
     use lockstep_gateway_protocol::Outbound::{Data, Datagram};
     let text = describe_outbound(recorded);
     match (recorded, sent) {
