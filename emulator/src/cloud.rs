@@ -10,7 +10,7 @@ use std::net::Ipv4Addr;
 use lockstep_images::dct::keys::public_key_der;
 use lockstep_images::dct::{Dct, DctError, DctSpec, KeySource, derived_private_key, layout};
 use lockstep_images::{FlashImage, PlaceError};
-use lockstep_modem::network::service::{PORT, ServiceConfig};
+use lockstep_modem::network::service::{PORT, ServiceConfig, UpdateSettings};
 use lockstep_modem::network::{DeviceService, DnsServer, Peer, PeerAt};
 use thiserror::Error;
 
@@ -91,6 +91,6 @@ pub fn server_key(flash: &[u8]) -> Result<ServerKey, DctError> {
 /// The service as a peer of the network.
 pub fn service() -> PeerAt {
     let (private_key, _) = server_keypair(SERVER_KEY_SEED);
-    let config = ServiceConfig { private_key, epoch_unix_s: EPOCH_UNIX_S };
+    let config = ServiceConfig { private_key, epoch_unix_s: EPOCH_UNIX_S, update: UpdateSettings::default() };
     PeerAt { address: ADDRESS, port: Some(PORT), peer: Peer::Service(Box::new(DeviceService::new(config))) }
 }

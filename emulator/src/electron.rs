@@ -199,11 +199,11 @@ pub struct DeviceSettings {
     pub cloud: bool,
 }
 
-/// An Electron with this flash content, at power-on. Behind the modem: a name server at the addresses that the
-/// network tells the modem, and at 8.8.8.8, which firmware falls back to; and the device service, if wanted.
-pub fn electron(flash: Vec<u8>, settings: &DeviceSettings) -> Result<Machine, MachineError> {
-    let mut network = Network::new(settings.link.clone(), Vec::new());
-    let told = [settings.modem.pdp.dns_primary, settings.modem.pdp.dns_secondary];
+/// The network behind a modem: a name server at the addresses that the network tells the modem, and at 8.8.8.8, which
+/// firmware falls back to; and the device service, if wanted.
+pub fn network(modem: &ModemConfig, link: &LinkConfig, cloud: bool) -> Network {
+    let mut network = Network::new(link.clone(), Vec::new());
+    let told = [modem.pdp.dns_primary, modem.pdp.dns_secondary];
     let mut servers: Vec<Ipv4Addr> = told.into_iter().flatten().collect();
     servers.push(Ipv4Addr::new(8, 8, 8, 8));
     servers.sort();
@@ -211,9 +211,15 @@ pub fn electron(flash: Vec<u8>, settings: &DeviceSettings) -> Result<Machine, Ma
     for address in servers {
         network.add_peer(PeerAt { address, port: Some(53), peer: Peer::Dns(DnsServer::default()) });
     }
-    if settings.cloud {
+    if cloud {
         network.add_peer(cloud::service());
     }
+    network
+}
+
+/// An Electron with this flash content, at power-on, with [`network`] behind its modem.
+pub fn electron(flash: Vec<u8>, settings: &DeviceSettings) -> Result<Machine, MachineError> {
+    let network = network(&settings.modem, &settings.link, settings.cloud);
     Machine::new(MachineParts {
         flash,
         soc: Soc::new(settings.soc.clone()),

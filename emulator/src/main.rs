@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod cli;
+mod pty;
 mod view;
 
 fn main() -> std::process::ExitCode {

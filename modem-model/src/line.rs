@@ -188,7 +188,7 @@ impl Line {
 ///
 /// Approximated: a character is always read as one character, though at a much slower sender a real receiver would
 /// see several.
-fn sample(data: u8, sender_bit_ps: u64, own_bit_ps: u64) -> u8 {
+pub fn sample(data: u8, sender_bit_ps: u64, own_bit_ps: u64) -> u8 {
     let (sender, own) = (u128::from(sender_bit_ps.max(1)), u128::from(own_bit_ps.max(1)));
     let frame = (u32::from(data) << 1) | (1 << 9);
     (0..8u128).fold(0, |byte, bit| {

@@ -24,6 +24,8 @@ pub struct Cli {
 pub enum Command {
     /// Run firmware.
     Run(Box<RunArguments>),
+    /// Serve the modem on a pseudo-terminal, in real time, to any program that talks to a modem.
+    Modem(ModemArguments),
     /// Say what files are: format, vectors, modules, checks, symbols.
     Inspect(InspectArguments),
     /// Get and list the vendor's firmware images.
@@ -32,7 +34,10 @@ pub enum Command {
     /// Make and show device configuration tables.
     #[command(subcommand, arg_required_else_help = true)]
     Dct(DctCommand),
-    /// List the settings that `run --set` takes.
+    /// Set up our own application for genuine firmware (firmware-images/built/app.bin).
+    #[command(subcommand, arg_required_else_help = true)]
+    App(AppCommand),
+    /// List the settings that --set of `run` and `modem` takes.
     Settings(SettingsArguments),
 }
 
@@ -62,7 +67,7 @@ pub struct RunArguments {
     /// User module to run instead of the vendor's default application.
     #[arg(long, value_name = "FILE")]
     pub app: Option<PathBuf>,
-    /// Setting inside our own application image given by --app: system_thread, system_mode, period_ms, baud, busy_us.
+    /// Setting inside our own application image given by --app (`lockstep app settings`).
     #[arg(long, value_name = "KEY=VALUE", value_parser = parse_key_value, requires = "app")]
     pub app_set: Vec<KeyValue>,
     /// Device configuration table: a sector, both sectors, or a description in TOML.
@@ -135,6 +140,37 @@ pub struct RunArguments {
     pub snapshot_in: Option<PathBuf>,
 }
 
+/// How the modem is found by the first program that connects.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum PowerAtStart {
+    /// Booted: its AT interface answers.
+    #[default]
+    On,
+    /// Off until a program opens the pseudo-terminal.
+    Off,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Ends on Ctrl-C. Exit codes: 0 done, 2 bad usage or input.")]
+pub struct ModemArguments {
+    /// Symbolic link to make: programs open it as they would a serial device. It is removed at the end.
+    #[arg(long, value_name = "PATH")]
+    pub pty: PathBuf,
+    /// Write the transcript: command lines, payloads, responses and URCs, each with its time in seconds.
+    #[arg(long, value_name = "FILE")]
+    pub log: Option<PathBuf>,
+    /// Seed of every choice that the outside world makes.
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// A setting of modem, cell, SIM, PDP or link (`lockstep settings`).
+    #[arg(long, value_name = "KEY=VALUE", value_parser = parse_key_value)]
+    pub set: Vec<KeyValue>,
+    /// Whether the modem is on at the start. A pseudo-terminal has no PWR_ON: opening it is the press of the key, for a
+    /// modem that is off.
+    #[arg(long, value_enum, default_value_t)]
+    pub power: PowerAtStart,
+}
+
 #[derive(Debug, Args)]
 pub struct InspectArguments {
     /// Files; raw bytes as FILE@0xADDRESS.
@@ -181,6 +217,32 @@ pub enum DctCommand {
         /// One sector, or both.
         file: PathBuf,
         /// Print a JSON object.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum AppCommand {
+    /// Write an image with other settings, or a larger one.
+    Build {
+        /// The image to take.
+        image: PathBuf,
+        /// A setting (`lockstep app settings`).
+        #[arg(long, value_name = "KEY=VALUE", value_parser = parse_key_value)]
+        set: Vec<KeyValue>,
+        /// Length of the image in bytes, at most 131072: filled up with bytes that nothing uses.
+        #[arg(long, value_name = "BYTES")]
+        bytes: Option<usize>,
+        /// File to write.
+        #[arg(short, long)]
+        output: PathBuf,
+    },
+    /// List the settings: those of an image, or the defaults.
+    Settings {
+        /// The image.
+        image: Option<PathBuf>,
+        /// Print one JSON object a line.
         #[arg(long)]
         json: bool,
     },

@@ -20,7 +20,7 @@ use super::parts::Parts;
 use super::press::{Button, Edge, edges};
 use super::show::{Event, Json, Lines, Plain, Show, event_text, event_time_ps, translate};
 use super::summary::{Finding, Summary, not_reached};
-use super::{CliError, Outcome, RunArguments, load, logging, settings, snapshot_file};
+use super::{CliError, Outcome, RunArguments, load, logging, settings, snapshot_file, stop_on_interrupt};
 use crate::view::LiveView;
 
 /// The machine stops at multiples of this for what is shown and asked for. It has no influence on the run.
@@ -32,12 +32,7 @@ pub fn run(arguments: &RunArguments) -> Result<Outcome, CliError> {
     let (mut machine, symbols, title) = make(arguments)?;
     let pace = pace(arguments)?;
     let outside = Outside::open(arguments, &mut machine)?;
-    let stop = Arc::new(AtomicBool::new(false));
-    let handler_stop = Arc::clone(&stop);
-    // Without a handler an interrupt ends the process at once: worse, but no reason to refuse.
-    if let Err(error) = ctrlc::set_handler(move || handler_stop.store(true, Ordering::Relaxed)) {
-        tracing::warn!("no orderly end on Ctrl-C: {error}");
-    }
+    let stop = stop_on_interrupt();
     let is_live = !arguments.json
         && !arguments.plain
         && arguments.hash_every.is_none()

@@ -1,8 +1,6 @@
 //! The table of settings: each with its name, what it takes, what it means, and how it is read and written.
 
-use std::fmt::Display;
 use std::net::Ipv4Addr;
-use std::str::FromStr;
 
 use lockstep_modem::Model;
 use lockstep_modem::config::{Admission, SimState};
@@ -389,12 +387,6 @@ pub fn apply(parts: &mut Parts, options: &[KeyValue]) -> Result<(), CliError> {
         return Err(CliError::Usage(format!("chip.pll_lock_low_us ({low}) is above chip.pll_lock_high_us ({high})")));
     }
     Ok(())
-}
-
-/// The value of an own application's setting, for the same messages.
-pub fn parse_value<T: FromStr>(option: &KeyValue, takes: impl Display) -> Result<T, CliError> {
-    let KeyValue { key, value } = option;
-    value.parse().map_err(|_| CliError::Usage(format!("--app-set {key}={value}: it takes {takes}")))
 }
 
 /// `lockstep settings`.

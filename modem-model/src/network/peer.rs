@@ -107,12 +107,12 @@ impl Peer {
     }
 
     /// Time has come to its next wake.
-    pub fn advance(&mut self, now_ps: u64, output: &mut PeerOutput, _decisions: &mut Decisions) {
+    pub fn advance(&mut self, now_ps: u64, output: &mut PeerOutput, decisions: &mut Decisions) {
         match self {
             Self::Dns(_) => {}
             Self::Echo(echo) => echo.advance(now_ps, output),
             Self::Stream(host) => host.advance(now_ps, output),
-            Self::Service(service) => service.advance(now_ps, output),
+            Self::Service(service) => service.advance(now_ps, output, decisions),
         }
     }
 }
