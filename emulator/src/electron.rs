@@ -9,7 +9,7 @@ use std::net::Ipv4Addr;
 use lockstep_modem::network::http::HttpRequest;
 use lockstep_modem::network::mqtt::BrokerEvent;
 use lockstep_modem::network::{
-    Broker, Captured, CloudEvent, DnsServer, HttpServer, LinkConfig, Peer, PeerAt, directory,
+    Broker, Captured, CloudEvent, DnsServer, HttpServer, LinkConfig, OutboundAt, Peer, PeerAt, directory,
 };
 use lockstep_modem::{AtLogEntry, Datagram, Modem, ModemConfig, Network, Output};
 use lockstep_peripherals::board::{Bq24195, Button, I2cTarget, Max17043};
@@ -100,6 +100,8 @@ pub struct BoardEvents {
     pub datagrams: Vec<Datagram>,
     /// What the device service saw.
     pub cloud: Vec<CloudEvent>,
+    /// What left for the real network.
+    pub outbound: Vec<OutboundAt>,
     /// What the MQTT broker saw.
     pub broker: Vec<BrokerEvent>,
     /// What the HTTP server was asked.
@@ -159,6 +161,7 @@ impl Electron {
             && e.broker.is_empty()
             && e.http.is_empty()
             && e.line.is_empty()
+            && e.outbound.is_empty()
             && e.packets.is_empty());
         any.then(|| std::mem::take(&mut self.events))
     }
@@ -174,6 +177,7 @@ impl Electron {
         self.events.at.extend(self.modem.at_log().drain());
         self.events.datagrams.extend(self.modem.network().take_unanswered());
         self.events.cloud.extend(self.modem.network().take_cloud());
+        self.events.outbound.extend(self.modem.network().take_outbound());
         let network = self.modem.network();
         self.events.broker.extend(network.broker_mut().map(Broker::take_events).unwrap_or_default());
         self.events.http.extend(network.http_mut().map(HttpServer::take_requests).unwrap_or_default());

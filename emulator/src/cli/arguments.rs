@@ -42,13 +42,14 @@ pub enum Command {
 }
 
 /// How fast virtual time passes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Pace {
     /// As fast as the host can.
-    #[default]
     Free,
     /// Not faster than real time.
     Real,
+    /// As fast as the host can until something leaves for the real network, then not faster than real time.
+    Outside,
 }
 
 const RUN_EXIT_CODES: &str = "Exit codes: 0 done, 1 an expectation failed (--strict, --until, the guest's exit status), \
@@ -98,9 +99,21 @@ pub struct RunArguments {
     /// Print plain lines even on a terminal.
     #[arg(long, conflicts_with = "json")]
     pub plain: bool,
-    /// How fast virtual time passes.
-    #[arg(long, value_enum, default_value_t)]
-    pub pace: Pace,
+    /// How fast virtual time passes: `free` unless --gateway is given, and then `outside`.
+    #[arg(long, value_enum)]
+    pub pace: Option<Pace>,
+    /// Bridge what no service in process answers to the real network, through the gateway (`lockstep-gateway bridge`)
+    /// that listens on this Unix socket. The gateway says what is allowed.
+    #[arg(long, value_name = "SOCKET", conflicts_with = "replay")]
+    pub gateway: Option<PathBuf>,
+    /// Write down, as the run goes on, all that comes from the real network and goes there, with virtual times.
+    #[arg(long, value_name = "FILE", requires = "gateway")]
+    pub record: Option<PathBuf>,
+    /// Repeat a run that --record wrote, without a network: give what came in at its time, compare what goes out, and
+    /// the state at the end; exit with 5 where they differ. Give the same images, seed and settings; it runs as long as
+    /// the recording.
+    #[arg(long, value_name = "FILE", conflicts_with = "pace")]
+    pub replay: Option<PathBuf>,
     /// Stop when this stage is reached, exit with 1 if it is not: reset, system_firmware, vector_table, user_module,
     /// scheduler, modem_power, at_command, registered, pdp_context, name_resolution, client_hello, handshake,
     /// cloud_connected.
