@@ -6,6 +6,7 @@
 
 use std::net::Ipv4Addr;
 
+use lockstep_modem::network::service::UpdateSettings;
 use lockstep_modem::network::{CloudEvent, DnsServer, LinkConfig, Peer, PeerAt};
 use lockstep_modem::{AtLogEntry, Datagram, Modem, ModemConfig, Network, Output};
 use lockstep_peripherals::board::{Bq24195, Button, I2cTarget, Max17043};
@@ -189,6 +190,8 @@ pub struct DeviceSettings {
     /// Whether the device service is there. A device connects to it if its flash is provisioned for it
     /// ([`cloud::provision`]).
     pub cloud: bool,
+    /// How the device service sends updates.
+    pub update: UpdateSettings,
 }
 
 /// An Electron with this flash content, at power-on. Behind the modem: a name server at the addresses that the
@@ -204,7 +207,7 @@ pub fn electron(flash: Vec<u8>, settings: &DeviceSettings) -> Result<Machine, Ma
         network.add_peer(PeerAt { address, port: Some(53), peer: Peer::Dns(DnsServer::default()) });
     }
     if settings.cloud {
-        network.add_peer(cloud::service());
+        network.add_peer(cloud::service(settings.update.clone()));
     }
     Machine::new(MachineParts {
         flash,
