@@ -1,7 +1,8 @@
 //! Images sent to a device one after the other, each until the device is back with it.
 //!
-//! A device resets after each update it has taken, and says afterwards what it has: by the Hello flag of an update that
-//! the boot loader copied, and by its description. The next image waits until then, as it may need the one before.
+//! A device resets after each update it has taken, and says afterwards what it has: by its description, and some
+//! platforms by a flag in Hello (the Electron's firmware never sets it: `hw_config.c`, v0.5.2 to v2.2.0). The next image
+//! waits until then, as it may need the one before.
 
 use serde::{Deserialize, Serialize};
 
@@ -136,7 +137,6 @@ impl Install {
             }
             (&mut Phase::Back { is_flagged, .. }, CloudEventKind::Described { .. }) => {
                 let Some(upload) = self.uploads.get(self.position) else { return (Want::Finished, None) };
-                // The flag tells of the boot loader's copying; a module that the device names it has, whoever copied.
                 if !upload.is_on(&device.description.modules) && !is_flagged {
                     return (self.failed(now_ps, "the device came back without it"), None);
                 }

@@ -91,6 +91,11 @@ impl CommandRecord {
         self.command.at_ps.max(device.ready_from_ps).saturating_add(self.command.after_ps)
     }
 
+    /// Whether it watches for what the device is in now.
+    fn is_needed(&self, device: &DeviceRecord) -> bool {
+        self.work == Some(Work::Heal(None)) && device.is_safe_mode && !unmet(&device.description.modules).is_empty()
+    }
+
     fn install(&mut self) -> Option<&mut Install> {
         match &mut self.work {
             Some(Work::Install(install) | Work::Heal(Some(install))) => Some(install),
@@ -134,6 +139,7 @@ impl Operator {
         let is_busy = self.is_busy();
         let wake = |record: &CommandRecord| match (&record.state, &record.work) {
             (CommandState::Waiting, _) => record.due_ps(device),
+            _ if record.is_needed(device) => device.ready_from_ps,
             (_, Some(Work::Install(install) | Work::Heal(Some(install)))) if install.is_busy() || !is_busy => {
                 install.next_wake_ps(device)
             }
@@ -160,19 +166,6 @@ impl Operator {
             } else if let Some(Work::Request(number)) = record.work {
                 let Some(state) = answer(kind, number, &record.command.action, device) else { continue };
                 told.push(record.end(now_ps, state));
-            } else if let (Action::Heal(library), Some(Work::Heal(None))) = (&record.command.action, &record.work)
-                && device.is_safe_mode
-                && device.ready_from_ps <= now_ps
-                && !unmet(&device.description.modules).is_empty()
-            {
-                let plan = missing(library, &device.description.modules);
-                if plan.is_empty() {
-                    let reason = "the device is in safe mode, and none of these modules helps it".to_owned();
-                    told.push(record.end(now_ps, CommandState::Failed { reason }));
-                } else {
-                    (record.state, record.work) =
-                        (CommandState::Running, Some(Work::Heal(Some(Install::new(plan, true)))));
-                }
             }
         }
         told
@@ -264,6 +257,18 @@ impl DeviceService {
                         continue;
                     }
                 }
+            }
+            if record.is_needed(&device)
+                && device.ready_from_ps <= now_ps
+                && let Action::Heal(library) = &record.command.action
+            {
+                let plan = missing(library, &device.description.modules);
+                if plan.is_empty() {
+                    let reason = "the device is in safe mode, and none of these modules helps it".to_owned();
+                    told.push(record.end(now_ps, CommandState::Failed { reason }));
+                    continue;
+                }
+                (record.state, record.work) = (CommandState::Running, Some(Work::Heal(Some(Install::new(plan, true)))));
             }
             let Some(install) = record.install().filter(|install| install.is_busy() || !is_busy) else { continue };
             match install.go_on(now_ps, &device) {
