@@ -37,7 +37,7 @@ pub fn modem(arguments: &ModemArguments) -> Result<Outcome, CliError> {
     output.line(&format!("behind it: names, and an echo service at {}:{} (TCP and UDP)", ECHO.0, ECHO.1))?;
     output.line("Ctrl-C ends it")?;
     output.finish()?;
-    let mut network = network(&parts.modem, &parts.link, true);
+    let mut network = network(&parts.modem, &parts.link, Some(&parts.update));
     let (address, port) = ECHO;
     network.add_peer(PeerAt { address, port: Some(port), peer: Peer::Echo(Echo::new(EchoForm::Same)) });
     let mut server = Server::new(Modem::new(parts.modem, network), arguments.seed, terminal, transcript, capture);

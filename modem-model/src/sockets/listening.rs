@@ -60,7 +60,7 @@ mod tests {
     use crate::line::bit_ps;
     use crate::modem::Output;
     use crate::network::tcp_host::{HostConfig, HostEvent, TcpHost};
-    use crate::network::{LinkConfig, Network, Packet, PeerOutput};
+    use crate::network::{DirectionConfig, LinkConfig, Network, Packet, PeerOutput};
     use crate::time::{DurationRange, PS_PER_MS};
     use lockstep_traces::Decisions;
 
@@ -79,7 +79,9 @@ mod tests {
     impl World {
         fn new() -> Self {
             // What the modem sends is taken from the capture; on the link it never arrives.
-            let link = LinkConfig { latency: DurationRange::ms(3_600_000, 3_600_000), ..LinkConfig::default() };
+            let latency = DurationRange::ms(3_600_000, 3_600_000);
+            let uplink = DirectionConfig { latency, ..DirectionConfig::default() };
+            let link = LinkConfig { uplink, ..LinkConfig::default() };
             let mut modem = Modem::new(ModemConfig::default(), Network::new(link, vec![]));
             modem.set_power_key(0, false);
             modem.set_power_key(50 * PS_PER_MS, true);
