@@ -10,7 +10,7 @@ use std::net::Ipv4Addr;
 use lockstep_images::dct::keys::public_key_der;
 use lockstep_images::dct::{Dct, DctError, DctSpec, KeySource, derived_private_key, layout};
 use lockstep_images::{FlashImage, PlaceError};
-use lockstep_modem::network::service::{PORT, ServiceConfig};
+use lockstep_modem::network::service::{PORT, ServiceConfig, UpdateSettings};
 use lockstep_modem::network::{DeviceService, DnsServer, Peer, PeerAt};
 use thiserror::Error;
 
@@ -21,8 +21,8 @@ pub const ADDRESS: Ipv4Addr = DnsServer::DEVICE_SERVICE;
 pub const SERVER_NAME: &str = "$id.udp.particle.io";
 /// Seed of the service's key pair ([`derived_private_key`]). No secret: the service is a simulated one.
 pub const SERVER_KEY_SEED: u64 = 0x0063_6c6f_7564;
-/// The service's clock at power-on: 2020-01-01 00:00:00 UTC.
-pub const EPOCH_UNIX_S: u32 = 1_577_836_800;
+/// The service's clock at power-on.
+pub const EPOCH_UNIX_S: u32 = lockstep_modem::network::directory::EPOCH_UNIX_S;
 
 /// Offset of the two sectors of the table in flash.
 const DCT_OFFSET: usize = 0x4000;
@@ -91,6 +91,6 @@ pub fn server_key(flash: &[u8]) -> Result<ServerKey, DctError> {
 /// The service as a peer of the network.
 pub fn service() -> PeerAt {
     let (private_key, _) = server_keypair(SERVER_KEY_SEED);
-    let config = ServiceConfig { private_key, epoch_unix_s: EPOCH_UNIX_S };
+    let config = ServiceConfig { private_key, epoch_unix_s: EPOCH_UNIX_S, update: UpdateSettings::default() };
     PeerAt { address: ADDRESS, port: Some(PORT), peer: Peer::Service(Box::new(DeviceService::new(config))) }
 }

@@ -6,7 +6,11 @@
 
 use std::net::Ipv4Addr;
 
-use lockstep_modem::network::{Captured, CloudEvent, DnsServer, LinkConfig, Peer, PeerAt};
+use lockstep_modem::network::http::HttpRequest;
+use lockstep_modem::network::mqtt::BrokerEvent;
+use lockstep_modem::network::{
+    Broker, Captured, CloudEvent, DnsServer, HttpServer, LinkConfig, Peer, PeerAt, directory,
+};
 use lockstep_modem::{AtLogEntry, Datagram, Modem, ModemConfig, Network, Output};
 use lockstep_peripherals::board::{Bq24195, Button, I2cTarget, Max17043};
 use lockstep_peripherals::soc::{Soc, SocSettings};
@@ -96,6 +100,10 @@ pub struct BoardEvents {
     pub datagrams: Vec<Datagram>,
     /// What the device service saw.
     pub cloud: Vec<CloudEvent>,
+    /// What the MQTT broker saw.
+    pub broker: Vec<BrokerEvent>,
+    /// What the HTTP server was asked.
+    pub http: Vec<HttpRequest>,
     /// Characters and handshake on the modem's serial line, if somebody asked for them ([`Electron::watch_traffic`]).
     pub line: Vec<LineEvent>,
     /// Packets at the modem's side of the link; likewise.
@@ -148,6 +156,8 @@ impl Electron {
             && e.at.is_empty()
             && e.datagrams.is_empty()
             && e.cloud.is_empty()
+            && e.broker.is_empty()
+            && e.http.is_empty()
             && e.line.is_empty()
             && e.packets.is_empty());
         any.then(|| std::mem::take(&mut self.events))
@@ -164,7 +174,10 @@ impl Electron {
         self.events.at.extend(self.modem.at_log().drain());
         self.events.datagrams.extend(self.modem.network().take_unanswered());
         self.events.cloud.extend(self.modem.network().take_cloud());
-        let packets = self.modem.network().take_captured();
+        let network = self.modem.network();
+        self.events.broker.extend(network.broker_mut().map(Broker::take_events).unwrap_or_default());
+        self.events.http.extend(network.http_mut().map(HttpServer::take_requests).unwrap_or_default());
+        let packets = network.take_captured();
         let outputs = self.modem.drain_outputs();
         if self.watches_traffic {
             self.events.packets.extend(packets);
@@ -267,7 +280,7 @@ pub struct DeviceSettings {
 }
 
 /// The network behind a modem: a name server at the addresses that the network tells the modem, and at 8.8.8.8, which
-/// firmware falls back to; and the device service, if wanted.
+/// firmware falls back to; the services of the [`directory`]; and the device service, if wanted.
 pub fn network(modem: &ModemConfig, link: &LinkConfig, cloud: bool) -> Network {
     let mut network = Network::new(link.clone(), Vec::new());
     let told = [modem.pdp.dns_primary, modem.pdp.dns_secondary];
@@ -277,6 +290,9 @@ pub fn network(modem: &ModemConfig, link: &LinkConfig, cloud: bool) -> Network {
     servers.dedup();
     for address in servers {
         network.add_peer(PeerAt { address, port: Some(53), peer: Peer::Dns(DnsServer::default()) });
+    }
+    for peer in directory::services(cloud::EPOCH_UNIX_S) {
+        network.add_peer(peer);
     }
     if cloud {
         network.add_peer(cloud::service());

@@ -40,6 +40,13 @@ impl Model {
         self != Self::SaraG350
     }
 
+    /// Whether a carriage return and a line feed end the line of `+USORD` and `+USORF` that carries data. In the logs of
+    /// a SARA-U2 the final result follows the closing quote; the G350 ends the line (a comment in genuine firmware's
+    /// sources, at its parser, says both).
+    pub fn ends_data_lines(self) -> bool {
+        self == Self::SaraG350
+    }
+
     /// How long PWR_ON must be low to switch a running module off. The G350 has no such function.
     pub fn power_off_low_us(self) -> Option<u64> {
         self.has_utran().then_some(1_000_000)

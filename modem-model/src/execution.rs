@@ -27,6 +27,8 @@ const ESCAPE: u8 = 0x1b;
 pub(crate) enum Outcome {
     /// Information lines (perhaps none) and success.
     Lines(Vec<Vec<u8>>),
+    /// A line with data that was read from a socket, and success.
+    Data(Vec<u8>),
     /// It takes time: someone calls [`Modem::complete`], or the limit passes.
     Wait { wait: Wait, limit_ps: u64 },
     /// It wants payload.
@@ -302,6 +304,15 @@ impl Modem {
                     let bytes = self.profile.information(&line);
                     self.write_response(&bytes);
                 }
+                self.line.mark(Mark::InformationSent);
+                self.execution.enter(State::Information);
+            }
+            Ok(Outcome::Data(line)) => {
+                let mut bytes = self.profile.information(&line);
+                if !self.config.model.ends_data_lines() {
+                    bytes.truncate(bytes.len().saturating_sub(2));
+                }
+                self.write_response(&bytes);
                 self.line.mark(Mark::InformationSent);
                 self.execution.enter(State::Information);
             }

@@ -84,6 +84,7 @@ enum Input {
     Reset(bool),
     Lvloe(bool),
     Coverage(bool),
+    LinkDown(bool),
     Signal { strength: u8, quality: u8 },
     Detach,
 }
@@ -181,6 +182,12 @@ impl Modem {
     /// Radio coverage is lost or comes back.
     pub fn set_coverage(&mut self, time_ps: u64, coverage: bool) {
         self.input(time_ps, Input::Coverage(coverage));
+    }
+
+    /// The link behind the modem dies, or passes packets again, and the modem is not told (see also
+    /// [`LinkConfig::outages`](crate::network::LinkConfig)).
+    pub fn set_link_down(&mut self, time_ps: u64, is_down: bool) {
+        self.input(time_ps, Input::LinkDown(is_down));
     }
 
     /// Signal strength and quality as `AT+CSQ` codes them.
@@ -281,6 +288,7 @@ impl Modem {
             Input::Reset(high) => self.reset_changed(high, decisions),
             Input::Lvloe(high) => self.power.shifters_off = high,
             Input::Coverage(coverage) => self.coverage_changed(coverage, decisions),
+            Input::LinkDown(is_down) => self.network.set_down(is_down),
             Input::Signal { strength, quality } => {
                 self.config.cell.signal_strength = strength;
                 self.config.cell.signal_quality = quality;

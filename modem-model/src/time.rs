@@ -63,6 +63,10 @@ impl<T> TimerQueue<T> {
         self.entries.insert(at, (time_ps, sequence, event));
     }
 
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
     pub fn next_ps(&self) -> u64 {
         self.entries.last().map_or(u64::MAX, |e| e.0)
     }

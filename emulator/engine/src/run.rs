@@ -395,15 +395,9 @@ impl Engine {
         std::mem::take(&mut self.context().first_fetches)
     }
 
-    /// Discards what was translated from the range, after host code changed its memory.
+    /// Discards what was translated from the range, after host code changed its memory. Memory that is mapped more than
+    /// once needs a call for each mapping: translated code may be filed under any of them, whichever it was fetched by.
     pub fn code_changed(&mut self, address: u32, length: u32) {
-        let first = address >> PAGE_BITS;
-        let last = address.saturating_add(length.saturating_sub(1)) >> PAGE_BITS;
-        let fetched = &self.context().fetched;
-        let next = fetched.partition_point(|page| *page < first);
-        if fetched.get(next).is_none_or(|page| *page > last) {
-            return;
-        }
         // SAFETY: the handle is alive; no run is in progress, because `self` is borrowed mutably.
         unsafe { uc_ls_code_changed(self.handle(), address, length) }
     }

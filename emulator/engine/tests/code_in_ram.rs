@@ -140,3 +140,37 @@ fn code_changed_by_the_host_is_executed_as_changed() {
         assert_eq!(r[2], sum, "after {rounds} rounds");
     }
 }
+
+/// Flash is mapped twice. The engine may keep blocks translated from one mapping under the other's address, so both
+/// are told, and neither may be passed over because nothing was fetched through it.
+#[test]
+fn code_changed_behind_two_mappings_is_executed_as_changed() {
+    let flash = HostMemory::new(4096);
+    assert!(flash.write(0, &PROGRAM[AHEAD]));
+    let mut engine = Engine::new().unwrap();
+    engine.map_rom(0, &flash).unwrap();
+    engine.map_rom(FLASH, &flash).unwrap();
+    let ram = HostMemory::new(4096);
+    engine.map_ram(SRAM, &ram).unwrap();
+    let mut registers =
+        CoreRegisters { pc: FLASH, thumb: true, exclusive_address: u64::MAX, ..CoreRegisters::default() };
+    (registers.r[0], registers.r[7]) = (SRAM, SRAM + 0x100);
+    engine.set_registers(&registers);
+    let mut board =
+        Board { engine, sram: ram, at: RunEnd { cycles: 0, instructions: 0, reason: StopReason::Deadline } };
+    let (mut sum, mut rounds) = (0, 0);
+    for step in [1, 5, 200] {
+        assert!(flash.write(TARGET as usize, &[step as u8]));
+        for mapping in [0, FLASH] {
+            board.engine.code_changed(mapping + TARGET, 1);
+        }
+        board.run_to(board.at.cycles + 1_000);
+        while board.engine.registers().pc != FLASH {
+            board.run_to(board.at.cycles + 1);
+        }
+        let r = board.engine.registers().r;
+        sum += (r[5] - rounds) * step;
+        rounds = r[5];
+        assert_eq!(r[2], sum, "after {rounds} rounds");
+    }
+}

@@ -34,6 +34,9 @@ pub enum Command {
     /// Make and show device configuration tables.
     #[command(subcommand, arg_required_else_help = true)]
     Dct(DctCommand),
+    /// Set up our own application for genuine firmware (firmware-images/built/app.bin).
+    #[command(subcommand, arg_required_else_help = true)]
+    App(AppCommand),
     /// List the settings that --set of `run` and `modem` takes.
     Settings(SettingsArguments),
 }
@@ -63,7 +66,7 @@ pub struct RunArguments {
     /// User module to run instead of the vendor's default application.
     #[arg(long, value_name = "FILE")]
     pub app: Option<PathBuf>,
-    /// Setting inside our own application image given by --app: system_thread, system_mode, period_ms, baud, busy_us.
+    /// Setting inside our own application image given by --app (`lockstep app settings`).
     #[arg(long, value_name = "KEY=VALUE", value_parser = parse_key_value, requires = "app")]
     pub app_set: Vec<KeyValue>,
     /// Device configuration table: a sector, both sectors, or a description in TOML.
@@ -207,6 +210,32 @@ pub enum DctCommand {
         /// One sector, or both.
         file: PathBuf,
         /// Print a JSON object.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum AppCommand {
+    /// Write an image with other settings, or a larger one.
+    Build {
+        /// The image to take.
+        image: PathBuf,
+        /// A setting (`lockstep app settings`).
+        #[arg(long, value_name = "KEY=VALUE", value_parser = parse_key_value)]
+        set: Vec<KeyValue>,
+        /// Length of the image in bytes, at most 131072: filled up with bytes that nothing uses.
+        #[arg(long, value_name = "BYTES")]
+        bytes: Option<usize>,
+        /// File to write.
+        #[arg(short, long)]
+        output: PathBuf,
+    },
+    /// List the settings: those of an image, or the defaults.
+    Settings {
+        /// The image.
+        image: Option<PathBuf>,
+        /// Print one JSON object a line.
         #[arg(long)]
         json: bool,
     },

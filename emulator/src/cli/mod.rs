@@ -1,5 +1,6 @@
 //! The command line: arguments, exit codes, errors.
 
+mod app;
 mod arguments;
 mod dct;
 pub mod duration;
@@ -60,6 +61,7 @@ pub fn main() -> ExitCode {
         Command::Inspect(arguments) => images::inspect(arguments),
         Command::Images(command) => images::images(command),
         Command::Dct(command) => dct::dct(command),
+        Command::App(command) => app::app(command),
         Command::Settings(arguments) => settings::list(arguments),
     };
     let outcome = outcome.unwrap_or_else(|error| {

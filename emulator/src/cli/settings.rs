@@ -1,11 +1,10 @@
 //! The table of settings: each with its name, what it takes, what it means, and how it is read and written.
 
-use std::fmt::Display;
 use std::net::Ipv4Addr;
-use std::str::FromStr;
 
 use lockstep_modem::Model;
 use lockstep_modem::config::{Admission, SimState};
+use lockstep_modem::network::{NatConfig, Outage, Probability};
 use lockstep_modem::time::DurationRange;
 use lockstep_peripherals::board::bq24195::PowerSource;
 
@@ -46,7 +45,7 @@ macro_rules! plain {
         })*
     };
 }
-plain!(u8, u32, u64, usize, bool, Ipv4Addr);
+plain!(u8, u16, u32, u64, usize, bool, Ipv4Addr);
 
 impl Value for String {
     /// Printable ASCII without what would end a quoted string of the modem's answers.
@@ -86,6 +85,45 @@ impl Value for DurationRange {
         };
         let (low, high) = (one(self.low_us), one(self.high_us));
         if low == high { low } else { format!("{low}..{high}") }
+    }
+}
+
+impl Value for Probability {
+    /// `5%`, `0.25%`: at most four decimals.
+    fn read(text: &str) -> Option<Self> {
+        let (whole, decimals) = text.strip_suffix('%').map(|t| t.split_once('.').unwrap_or((t, "0")))?;
+        let is_digits = |t: &str| !t.is_empty() && t.bytes().all(|b| b.is_ascii_digit());
+        if !is_digits(whole) || !is_digits(decimals) || decimals.len() > 4 {
+            return None;
+        }
+        let ppm = format!("{whole}{decimals:0<4}").parse().ok()?;
+        within(Self { ppm }, Self { ppm: 0 }, Self::percent(100))
+    }
+    fn write(&self) -> String {
+        let (whole, decimals) = (self.ppm / 10_000, self.ppm % 10_000);
+        let text = format!("{whole}.{decimals:04}");
+        format!("{}%", text.trim_end_matches('0').trim_end_matches('.'))
+    }
+}
+
+impl Value for Vec<Outage> {
+    fn read(text: &str) -> Option<Self> {
+        if text == "none" {
+            return Some(Vec::new());
+        }
+        let one = |text: &str| {
+            let (from, to) = text.split_once("..")?;
+            let (from_ps, to_ps) = (parse_duration_ps(from).ok()?, parse_duration_ps(to).ok()?);
+            (from_ps < to_ps).then_some(Outage { from_ps, to_ps })
+        };
+        text.split(',').map(one).collect()
+    }
+    fn write(&self) -> String {
+        let one = |outage: &Outage| {
+            let us = |ps: u64| DurationRange::exactly_us(ps / 1_000_000).write();
+            format!("{}..{}", us(outage.from_ps), us(outage.to_ps))
+        };
+        if self.is_empty() { "none".to_owned() } else { self.iter().map(one).collect::<Vec<_>>().join(",") }
     }
 }
 
@@ -198,6 +236,37 @@ macro_rules! timing {
     };
 }
 
+/// One property of both directions of the link, `link.…`, or of one, `link.uplink.…`, `link.downlink.…`.
+macro_rules! link {
+    ($key:literal, $takes:expr, $help:literal, $field:ident) => {
+        Setting {
+            key: concat!("link.", $key),
+            takes: $takes,
+            help: concat!($help, ", both directions"),
+            get: |parts| parts.link.uplink.$field.write(),
+            set: |parts, text| {
+                parts.link.uplink.$field = Value::read(text)?;
+                parts.link.downlink.$field = parts.link.uplink.$field.clone();
+                Some(())
+            },
+        }
+    };
+    ($direction:ident: $key:literal, $takes:expr, $help:literal, $field:ident) => {
+        Setting {
+            key: concat!("link.", stringify!($direction), ".", $key),
+            takes: $takes,
+            help: $help,
+            get: |parts| parts.link.$direction.$field.write(),
+            set: |parts, text| {
+                parts.link.$direction.$field = Value::read(text)?;
+                Some(())
+            },
+        }
+    };
+}
+
+const SHARE: &str = "per cent with up to four decimals (0.5%)";
+
 /// A start-up time of an oscillator: kept in picoseconds.
 macro_rules! startup {
     ($key:literal, $field:ident, $help:literal) => {
@@ -309,6 +378,9 @@ pub const SETTINGS: &[Setting] = &[
     ),
     setting!("modem.socket.receive_bytes", "bytes", "what a socket holds for the client", modem.sockets.receive_bytes),
     setting!("modem.socket.send_bytes", "bytes", "what a TCP socket holds unacknowledged", modem.sockets.send_bytes),
+    setting!("modem.socket.mss_bytes", "64 to 1460", "payload of a TCP segment", modem.sockets.mss_bytes, |mss| {
+        within(mss, 64, 1_460)
+    }),
     setting!("sim.state", "ready, absent, failure, pin:DIGITS or puk:DIGITS", "the SIM at power-on", modem.sim.state),
     setting!("sim.imsi", "text", "IMSI", modem.sim.imsi),
     setting!("sim.iccid", "text", "ICCID", modem.sim.iccid),
@@ -343,16 +415,61 @@ pub const SETTINGS: &[Setting] = &[
     setting!("pdp.dns_primary", "none or an IPv4 address", "name server that the network tells", modem.pdp.dns_primary),
     setting!("pdp.dns_secondary", "none or an IPv4 address", "the second one", modem.pdp.dns_secondary),
     setting!("pdp.refused", "true or false", "PDP activation is refused", modem.pdp.refused),
+    link!("latency", RANGE, "one-way latency of a packet", latency),
+    link!("bandwidth_bps", "bits per second, 0 without limit", "bandwidth", bandwidth_bps),
+    link!("queue_bytes", "bytes", "what waits for a slow link; the rest is lost", queue_bytes),
+    link!("loss", SHARE, "packets lost", loss),
+    link!("reordering", SHARE, "packets held back so that others overtake them", reordering),
+    link!("reordering_delay", RANGE, "how long they are held back", reordering_delay),
+    link!("duplication", SHARE, "packets that arrive twice", duplication),
+    link!(uplink: "latency", RANGE, "one-way latency of a packet", latency),
+    link!(uplink: "bandwidth_bps", "bits per second, 0 without limit", "bandwidth", bandwidth_bps),
+    link!(uplink: "queue_bytes", "bytes", "what waits for a slow link; the rest is lost", queue_bytes),
+    link!(uplink: "loss", SHARE, "packets lost", loss),
+    link!(uplink: "reordering", SHARE, "packets held back so that others overtake them", reordering),
+    link!(uplink: "reordering_delay", RANGE, "how long they are held back", reordering_delay),
+    link!(uplink: "duplication", SHARE, "packets that arrive twice", duplication),
+    link!(downlink: "latency", RANGE, "one-way latency of a packet", latency),
+    link!(downlink: "bandwidth_bps", "bits per second, 0 without limit", "bandwidth", bandwidth_bps),
+    link!(downlink: "queue_bytes", "bytes", "what waits for a slow link; the rest is lost", queue_bytes),
+    link!(downlink: "loss", SHARE, "packets lost", loss),
+    link!(downlink: "reordering", SHARE, "packets held back so that others overtake them", reordering),
+    link!(downlink: "reordering_delay", RANGE, "how long they are held back", reordering_delay),
+    link!(downlink: "duplication", SHARE, "packets that arrive twice", duplication),
+    setting!(
+        "link.outages",
+        "none or FROM..TO,FROM..TO (60s..2m)",
+        "times since power-on in which nothing passes, and neither end is told",
+        link.outages
+    ),
     Setting {
-        key: "link.latency",
-        takes: RANGE,
-        help: "one-way latency between modem and peers",
-        get: |parts| parts.link.latency.write(),
+        key: "sim.profile",
+        takes: "vendor or third-party",
+        help: "whose SIM it is: third-party puts address translation behind the link (nat.enabled, nat.udp_idle_timeout)",
+        get: |parts| if parts.link.nat.enabled { "third-party" } else { "vendor" }.to_owned(),
         set: |parts, text| {
-            parts.link.latency = Value::read(text)?;
+            parts.link.nat = match text {
+                "vendor" => NatConfig::default(),
+                "third-party" => NatConfig::third_party_sim(),
+                _ => return None,
+            };
             Some(())
         },
     },
+    setting!("nat.enabled", "true or false", "peers see a translated address and port of the device", link.nat.enabled),
+    setting!("nat.address", "an IPv4 address", "that address", link.nat.address),
+    setting!(
+        "nat.udp_idle_timeout",
+        "none, a duration or a range of them",
+        "silence that ends the mapping of a UDP port",
+        link.nat.udp_idle_timeout
+    ),
+    setting!(
+        "nat.tcp_idle_timeout",
+        "none, a duration or a range of them",
+        "the same for TCP",
+        link.nat.tcp_idle_timeout
+    ),
     setting!("chip.unique_id", "24 hexadecimal digits", "unique id; the device id is the same", soc.unique_id),
     setting!("chip.lsi_hz", "17000 to 47000", "LSI oscillator of this chip", soc.clock.lsi_hz, |hz| {
         within(hz, 17_000, 47_000)
@@ -389,12 +506,6 @@ pub fn apply(parts: &mut Parts, options: &[KeyValue]) -> Result<(), CliError> {
         return Err(CliError::Usage(format!("chip.pll_lock_low_us ({low}) is above chip.pll_lock_high_us ({high})")));
     }
     Ok(())
-}
-
-/// The value of an own application's setting, for the same messages.
-pub fn parse_value<T: FromStr>(option: &KeyValue, takes: impl Display) -> Result<T, CliError> {
-    let KeyValue { key, value } = option;
-    value.parse().map_err(|_| CliError::Usage(format!("--app-set {key}={value}: it takes {takes}")))
 }
 
 /// `lockstep settings`.

@@ -157,7 +157,20 @@ pub fn ping(id: u16) -> Vec<u8> {
 
 /// A confirmable request with a token of one byte, the only length that devices read.
 pub fn request(id: u16, token: u8, method: u8, path: &[&[u8]], query: &[&[u8]], payload: &[u8]) -> Vec<u8> {
-    let mut packet = packet(MessageType::Confirmable, method, id, &[token]);
+    with_options(packet(MessageType::Confirmable, method, id, &[token]), path, query, payload)
+}
+
+/// The same without acknowledgement.
+pub fn notification(id: u16, token: u8, method: u8, path: &[&[u8]], query: &[&[u8]], payload: &[u8]) -> Vec<u8> {
+    with_options(packet(MessageType::NonConfirmable, method, id, &[token]), path, query, payload)
+}
+
+/// A code as RFC 7252 writes it: class and detail.
+pub fn code_text(code: u8) -> String {
+    format!("{}.{:02}", code >> 5, code & 31)
+}
+
+fn with_options(mut packet: Packet, path: &[&[u8]], query: &[&[u8]], payload: &[u8]) -> Vec<u8> {
     for part in path {
         packet.add_option(CoapOption::UriPath, part.to_vec());
     }
@@ -196,6 +209,9 @@ mod tests {
         let call = request(2, 9, code::POST, &[b"f", b"brew"], &[b"now"], &[]);
         assert_eq!(call, b"\x41\x02\x00\x02\x09\xb1f\x04brew\x43now");
         assert_eq!(ping(3), b"\x40\x00\x00\x03");
+        let chunk = notification(2, 9, code::POST, &[b"c"], &[b"CRC4", b"\x00\x07"], &[1, 2, 3, 4]);
+        assert_eq!(chunk, b"\x51\x02\x00\x02\x09\xb1c\x44CRC4\x02\x00\x07\xff\x01\x02\x03\x04");
+        assert_eq!(code_text(0xa3), "5.03");
     }
 
     proptest! {

@@ -1,29 +1,25 @@
 //! One device's conversation above its session: what it asks is answered, what it is asked is repeated until it answers.
-//!
-//! Over-the-air updates (UpdateBegin, chunks, UpdateDone) are not served yet: their messages are counted as unmodelled.
-//! Their state machine gets a file of its own beside this one.
 
 use std::collections::VecDeque;
 
+use lockstep_traces::Decisions;
 use serde::{Deserialize, Serialize};
 
 use super::coap::{self, Incoming, Request, Response, code};
+use super::confirmable::Confirmable;
 use super::event::{CloudEventKind, DeviceId, Hello};
 use super::request::ServerRequest;
+use super::update::{Progress, Update, UpdateSettings};
 use crate::time::PS_PER_S;
 
-/// First wait for an acknowledgement; doubled each time, as devices do it themselves.
-const ACKNOWLEDGEMENT_TIMEOUT_PS: u64 = 4 * PS_PER_S;
-/// How often a request is sent before it is given up.
-const TRANSMISSIONS: u32 = 4;
 /// Wait for a response by itself after the acknowledgement: an application may be slow.
 const RESPONSE_TIMEOUT_PS: u64 = 60 * PS_PER_S;
 /// Messages of a device whose repetition is recognised.
 const RECENT_MAX: usize = 32;
 /// Number of requests that the service makes by itself.
 const OWN_REQUEST: u64 = 0;
-/// The Hello flag of devices that describe themselves without being asked.
-const FLAG_DESCRIBES_ITSELF: u8 = 0x10;
+/// The Hello flag of devices that describe themselves without being asked (`protocol.cpp`, v2.0.0).
+const FLAG_DESCRIBES_ITSELF: u8 = 0x20;
 
 /// A request to the device that waits for its turn.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,14 +33,53 @@ struct Asked {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Pending {
     number: u64,
-    id: u16,
     token: u8,
-    bytes: Vec<u8>,
+    message: Confirmable,
     wants_response: bool,
     is_description: bool,
-    is_acknowledged: bool,
-    sent: u32,
-    due_ps: u64,
+    /// It is acknowledged, and its answer is awaited until then.
+    answer_due_ps: Option<u64>,
+}
+
+impl Pending {
+    fn due_ps(&self) -> u64 {
+        self.answer_due_ps.unwrap_or(self.message.due_ps)
+    }
+}
+
+/// Message ids and tokens for the messages to a device.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Numbers {
+    id: u16,
+    token: u8,
+}
+
+impl Numbers {
+    /// The next message id.
+    pub fn id(&mut self) -> u16 {
+        self.id = self.id.wrapping_add(1);
+        self.id
+    }
+
+    /// The next message id and the next token.
+    pub fn next(&mut self) -> (u16, u8) {
+        self.token = self.token.wrapping_add(1);
+        (self.id(), self.token)
+    }
+}
+
+/// What a conversation needs to know of the world.
+pub struct Context<'a> {
+    /// Virtual time.
+    pub now_ps: u64,
+    /// The service's time, in seconds since 1970.
+    pub unix_s: u32,
+    /// How to update.
+    pub update: &'a UpdateSettings,
+    /// Whether the device is one that completes updates by itself: before 1.0.0.
+    pub completes_itself: bool,
+    /// The choices of the service.
+    pub decisions: &'a mut Decisions,
 }
 
 /// What receiving or waiting led to.
@@ -63,61 +98,78 @@ pub struct Outcome {
 /// A conversation.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Conversation {
-    next_id: u16,
-    next_token: u8,
+    numbers: Numbers,
     queue: VecDeque<Asked>,
     pending: Option<Pending>,
+    update: Option<Update>,
     recent: VecDeque<(u16, Vec<u8>)>,
 }
 
 impl Conversation {
     /// Takes a request to the device; it is sent when those before it are answered (RFC 7252 section 4.7 allows one
-    /// at a time, and devices drop others).
+    /// at a time, and devices drop others). An update is no obstacle to other requests, as it takes minutes.
     pub fn ask(&mut self, time_ps: u64, number: u64, request: ServerRequest) {
         self.queue.push_back(Asked { number, time_ps, request });
     }
 
     /// When [`advance`](Self::advance) is wanted.
     pub fn next_wake_ps(&self) -> u64 {
-        match (&self.pending, self.queue.front()) {
-            (Some(pending), _) => pending.due_ps,
-            (None, Some(asked)) => asked.time_ps,
-            (None, None) => u64::MAX,
-        }
+        let request_ps = match &self.pending {
+            Some(pending) => pending.due_ps(),
+            None => self.startable().map_or(u64::MAX, |asked| asked.time_ps),
+        };
+        request_ps.min(self.update.as_ref().map_or(u64::MAX, Update::next_wake_ps))
+    }
+
+    /// The next request, unless it is an update that waits for another.
+    fn startable(&self) -> Option<&Asked> {
+        let is_update = |asked: &&Asked| matches!(asked.request, ServerRequest::Update { .. });
+        self.queue.front().filter(|asked| self.update.is_none() || !is_update(asked))
     }
 
     /// Sends and repeats what is due.
-    pub fn advance(&mut self, now_ps: u64, outcome: &mut Outcome) {
-        if let Some(pending) = self.pending.as_mut().filter(|pending| pending.due_ps <= now_ps) {
-            if pending.is_acknowledged || pending.sent >= TRANSMISSIONS {
-                outcome.events.push(CloudEventKind::Unanswered { request: pending.number });
-                self.pending = None;
-            } else {
-                outcome.messages.push(pending.bytes.clone());
-                pending.due_ps = now_ps + (ACKNOWLEDGEMENT_TIMEOUT_PS << pending.sent);
-                pending.sent += 1;
+    pub fn advance(&mut self, context: &mut Context<'_>, outcome: &mut Outcome) {
+        let now_ps = context.now_ps;
+        if let Some(update) = self.update.as_mut().filter(|update| update.next_wake_ps() <= now_ps) {
+            let progress = update.advance(now_ps, &mut self.numbers, context.decisions, outcome);
+            self.update_went(Some(progress));
+        }
+        if let Some(pending) = self.pending.as_mut().filter(|pending| pending.due_ps() <= now_ps) {
+            let again = if pending.answer_due_ps.is_some() { None } else { pending.message.again(now_ps) };
+            match again {
+                Some(bytes) => outcome.messages.push(bytes),
+                None => {
+                    outcome.events.push(CloudEventKind::Unanswered { request: pending.number });
+                    self.pending = None;
+                }
             }
         }
-        if self.pending.is_some() || self.queue.front().is_none_or(|asked| asked.time_ps > now_ps) {
+        while self.pending.is_none() && self.startable().is_some_and(|asked| asked.time_ps <= now_ps) {
+            let Some(Asked { number, request, .. }) = self.queue.pop_front() else { return };
+            self.start(context, number, request, outcome);
+        }
+    }
+
+    fn start(&mut self, context: &Context<'_>, number: u64, request: ServerRequest, outcome: &mut Outcome) {
+        let now_ps = context.now_ps;
+        let (wants_response, is_description) = (request.wants_response(), matches!(request, ServerRequest::Describe));
+        if let ServerRequest::Update { image } = request {
+            let (settings, completes_itself) = (context.update.clone(), context.completes_itself);
+            let numbers = &mut self.numbers;
+            self.update = Some(Update::begin(now_ps, number, image, settings, completes_itself, numbers, outcome));
             return;
         }
-        let Some(Asked { number, request, .. }) = self.queue.pop_front() else { return };
-        self.next_id = self.next_id.wrapping_add(1);
-        self.next_token = self.next_token.wrapping_add(1);
-        let (id, token) = (self.next_id, self.next_token);
+        let (id, token) = self.numbers.next();
         let bytes = request.message(id, token);
         outcome.messages.push(bytes.clone());
-        self.pending = Some(Pending {
-            number,
-            id,
-            token,
-            bytes,
-            wants_response: request.wants_response(),
-            is_description: matches!(request, ServerRequest::Describe),
-            is_acknowledged: false,
-            sent: 1,
-            due_ps: now_ps + ACKNOWLEDGEMENT_TIMEOUT_PS,
-        });
+        let message = Confirmable::new(now_ps, id, bytes);
+        self.pending = Some(Pending { number, token, message, wants_response, is_description, answer_due_ps: None });
+    }
+
+    fn update_went(&mut self, progress: Option<Progress>) {
+        if progress == Some(Progress::Over) {
+            self.update = None;
+        }
     }
 
     /// Whether its description has been asked for and has not come.
@@ -126,8 +178,26 @@ impl Conversation {
             || self.queue.iter().any(|asked| asked.request == ServerRequest::Describe)
     }
 
-    /// A message from the device. `unix_s` is the service's time.
-    pub fn receive(&mut self, now_ps: u64, unix_s: u32, bytes: &[u8], outcome: &mut Outcome) {
+    /// The device has connected anew, which it does after a reset or a failure: what it was in the middle of is over.
+    pub fn reconnected(&mut self, outcome: &mut Outcome) {
+        if let Some(mut update) = self.update.take() {
+            update.fail("the device connected anew in the middle of it".to_owned(), outcome);
+        }
+    }
+
+    /// Its session is no more.
+    pub fn abandon(mut self, outcome: &mut Outcome) {
+        self.reconnected(outcome);
+        let pending = self.pending.into_iter().map(|pending| pending.number);
+        for request in pending.chain(self.queue.into_iter().map(|asked| asked.number)) {
+            if request != OWN_REQUEST {
+                outcome.events.push(CloudEventKind::Unanswered { request });
+            }
+        }
+    }
+
+    /// A message from the device.
+    pub fn receive(&mut self, context: &mut Context<'_>, bytes: &[u8], outcome: &mut Outcome) {
         let Some(incoming) = coap::read(bytes) else {
             // One byte or none keeps a NAT's table alive.
             if bytes.len() > 1 {
@@ -135,6 +205,7 @@ impl Conversation {
             }
             return;
         };
+        let now_ps = context.now_ps;
         match incoming {
             Incoming::Ping { id } => {
                 outcome.messages.push(coap::acknowledgement(id));
@@ -142,32 +213,40 @@ impl Conversation {
             }
             Incoming::Acknowledgement { id, response } => self.acknowledged(now_ps, id, response, outcome),
             Incoming::Reset { id } => {
-                if let Some(pending) = self.pending.take_if(|pending| pending.id == id) {
+                if let Some(pending) = self.pending.take_if(|pending| pending.message.id == id) {
                     outcome.events.push(CloudEventKind::Unanswered { request: pending.number });
                 }
+                let progress = self.update.as_mut().and_then(|update| update.reset(id, outcome));
+                self.update_went(progress);
             }
             Incoming::Response { is_confirmable, id, response } => {
                 if is_confirmable {
                     outcome.messages.push(coap::acknowledgement(id));
+                    if self.recent.iter().any(|(known, _)| *known == id) {
+                        return;
+                    }
+                    self.remember(id, coap::acknowledgement(id));
                 }
-                self.responded(response, outcome);
+                self.responded(now_ps, response, outcome);
             }
-            Incoming::Request(request) => self.requested(now_ps, unix_s, &request, outcome),
+            Incoming::Request(request) => self.requested(context, &request, outcome),
         }
         // The next request need not wait for a timer.
         if self.pending.is_none() {
-            self.advance(now_ps, outcome);
+            self.advance(context, outcome);
         }
     }
 
     fn acknowledged(&mut self, now_ps: u64, id: u16, response: Option<Response>, outcome: &mut Outcome) {
-        let Some(pending) = self.pending.as_mut().filter(|pending| pending.id == id) else { return };
+        if let Some(update) = &mut self.update
+            && let Some(progress) = update.acknowledged(now_ps, id, response.as_ref(), outcome)
+        {
+            return self.update_went(Some(progress));
+        }
+        let Some(pending) = self.pending.as_mut().filter(|pending| pending.message.id == id) else { return };
         match response {
-            Some(response) => self.responded(response, outcome),
-            None if pending.wants_response => {
-                pending.is_acknowledged = true;
-                pending.due_ps = now_ps + RESPONSE_TIMEOUT_PS;
-            }
+            Some(response) => self.responded(now_ps, response, outcome),
+            None if pending.wants_response => pending.answer_due_ps = Some(now_ps + RESPONSE_TIMEOUT_PS),
             None => {
                 let request = pending.number;
                 self.pending = None;
@@ -176,7 +255,12 @@ impl Conversation {
         }
     }
 
-    fn responded(&mut self, response: Response, outcome: &mut Outcome) {
+    fn responded(&mut self, now_ps: u64, response: Response, outcome: &mut Outcome) {
+        if let Some(update) = &mut self.update
+            && let Some(progress) = update.responded(now_ps, &response, &mut self.numbers, outcome)
+        {
+            return self.update_went(Some(progress));
+        }
         let Some(pending) = self.pending.take_if(|pending| response.token == [pending.token]) else { return };
         if pending.is_description && response.code == code::CONTENT {
             let text = text(&response.payload);
@@ -189,26 +273,34 @@ impl Conversation {
         }
     }
 
-    fn requested(&mut self, now_ps: u64, unix_s: u32, request: &Request, outcome: &mut Outcome) {
+    /// Remembers the answer to a confirmable message, for its repetitions.
+    fn remember(&mut self, id: u16, answer: Vec<u8>) {
+        if self.recent.len() >= RECENT_MAX {
+            self.recent.pop_front();
+        }
+        self.recent.push_back((id, answer));
+    }
+
+    fn requested(&mut self, context: &Context<'_>, request: &Request, outcome: &mut Outcome) {
         // A repeated message gets the same answer and has no other effect.
         if request.is_confirmable
             && let Some((_, answer)) = self.recent.iter().find(|(id, _)| *id == request.id)
         {
             return outcome.messages.push(answer.clone());
         }
-        let answer = self.answer(now_ps, unix_s, request, outcome);
+        // A device that waits for the acknowledgement drops all before it, so it goes first.
+        let place = outcome.messages.len();
+        let answer = self.answer(context, request, outcome);
         if request.is_confirmable {
             let answer = answer.unwrap_or_else(|| coap::acknowledgement(request.id));
-            if self.recent.len() >= RECENT_MAX {
-                self.recent.pop_front();
-            }
-            self.recent.push_back((request.id, answer.clone()));
-            outcome.messages.push(answer);
+            self.remember(request.id, answer.clone());
+            outcome.messages.insert(place, answer);
         }
     }
 
     /// The answer to a request; `None` is an empty acknowledgement.
-    fn answer(&mut self, now_ps: u64, unix_s: u32, request: &Request, outcome: &mut Outcome) -> Option<Vec<u8>> {
+    fn answer(&mut self, context: &Context<'_>, request: &Request, outcome: &mut Outcome) -> Option<Vec<u8>> {
+        let (now_ps, unix_s) = (context.now_ps, context.unix_s);
         let mut path = request.path.iter().map(Vec::as_slice);
         let resource = path.next().unwrap_or_default();
         match (request.method, resource) {
@@ -216,6 +308,7 @@ impl Conversation {
                 Some((hello, device_id)) => {
                     // Message ids of a device start anew with its session.
                     self.recent.clear();
+                    self.reconnected(outcome);
                     outcome.device_id = Some(device_id);
                     let describes_itself = hello.flags & FLAG_DESCRIBES_ITSELF != 0;
                     outcome.events.push(CloudEventKind::Hello(hello));
@@ -244,6 +337,17 @@ impl Conversation {
             (code::POST, b"d") => {
                 outcome.events.push(CloudEventKind::Described { text: text(&request.payload) });
                 Some(coap::response(request.id, &request.token, code::CHANGED, &[]))
+            }
+            (code::GET, b"c") if self.update.is_some() => {
+                if let Some(update) = &mut self.update {
+                    update.missed(now_ps, &request.payload, outcome);
+                }
+                None
+            }
+            (code::PUT, b"u") if self.update.is_some() => {
+                let progress = self.update.as_mut().map(|update| update.completed(outcome));
+                self.update_went(progress);
+                None
             }
             (method, resource) => {
                 let what = format!("request {method} {:?}", String::from_utf8_lossy(resource));

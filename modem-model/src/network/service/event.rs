@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::coap::code_text;
 use super::dtls::server::HandshakeError;
 
 /// A device's name: 96 bits, the unique id of its microcontroller.
@@ -93,6 +94,50 @@ pub enum CloudEventKind {
         /// The request's number.
         request: u64,
     },
+    /// An update over the air begins: the device is told of it.
+    UpdateBegun {
+        /// The request's number.
+        request: u64,
+        /// Length of the image.
+        bytes: u32,
+        /// Its chunks.
+        chunks: u32,
+    },
+    /// The device is ready for the update's chunks.
+    UpdateReady {
+        /// The request's number.
+        request: u64,
+        /// Whether the device wants them without acknowledging each.
+        fast: bool,
+    },
+    /// More chunks of an update were sent, in slow mode also received: told at each tenth.
+    UpdateProgress {
+        /// The request's number.
+        request: u64,
+        /// Chunks sent.
+        chunks_sent: u32,
+        /// All chunks.
+        chunks: u32,
+    },
+    /// The device wants chunks of an update again.
+    UpdateChunksMissed {
+        /// The request's number.
+        request: u64,
+        /// Their indices.
+        chunks: Vec<u16>,
+    },
+    /// The device has the whole update; whether it takes it shows when it is back.
+    UpdateDelivered {
+        /// The request's number.
+        request: u64,
+    },
+    /// An update came to nothing.
+    UpdateFailed {
+        /// The request's number.
+        request: u64,
+        /// Why.
+        reason: String,
+    },
     /// A device said that it ends its session, or that something is wrong.
     Alert {
         /// The alert's description: 0 is a normal end.
@@ -139,8 +184,26 @@ impl fmt::Display for CloudEventKind {
             Self::Described { text } => write!(f, "description: {text}"),
             Self::Ping => f.write_str("ping"),
             Self::Answered { request, code, payload } => {
-                write!(f, "answer to request {request}: {}.{:02} {}", code >> 5, code & 31, payload.escape_ascii())
+                write!(f, "answer to request {request}: {} {}", code_text(*code), payload.escape_ascii())
             }
+            Self::UpdateBegun { request, bytes, chunks } => {
+                write!(f, "update, request {request}: {bytes} bytes in {chunks} chunks")
+            }
+            Self::UpdateReady { request, fast } => {
+                let mode = if *fast { "fast" } else { "slow" };
+                write!(f, "update, request {request}: the device is ready, {mode} mode")
+            }
+            Self::UpdateProgress { request, chunks_sent, chunks } => {
+                write!(f, "update, request {request}: chunk {chunks_sent} of {chunks}")
+            }
+            Self::UpdateChunksMissed { request, chunks } => {
+                let shown: Vec<String> = chunks.iter().take(12).map(u16::to_string).collect();
+                let more = if chunks.len() > shown.len() { " …" } else { "" };
+                let count = chunks.len();
+                write!(f, "update, request {request}: {count} chunks are missing: {}{more}", shown.join(" "))
+            }
+            Self::UpdateDelivered { request } => write!(f, "update, request {request}: the device has it"),
+            Self::UpdateFailed { request, reason } => write!(f, "update, request {request}: failed, {reason}"),
             Self::Unanswered { request } => write!(f, "no answer to request {request}"),
             Self::Alert { description: 0 } => f.write_str("session ended by the device"),
             Self::Alert { description } => write!(f, "alert {description}"),

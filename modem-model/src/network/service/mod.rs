@@ -5,26 +5,34 @@
 //! | `dtls/` | DTLS 1.2 server for the vendor's clients; sessions that outlive a device's resets |
 //! | `coap.rs` | CoAP messages as bytes |
 //! | `device.rs` | one device's conversation: what it asks and what it is asked |
+//! | `confirmable.rs` | a message that is repeated until it is acknowledged |
+//! | `update.rs` | an update over the air: one image to one device |
+//! | `modules.rs` | the modules a device says it has |
 //! | `request.rs` | what the service can ask of a device |
 //! | `event.rs` | what an observer sees |
 
 pub mod coap;
+mod confirmable;
 mod device;
 pub mod dtls;
 mod event;
+mod modules;
 mod request;
 #[cfg(test)]
 mod tests;
+mod update;
 
 use std::collections::BTreeMap;
 
 use lockstep_traces::Decisions;
 use serde::{Deserialize, Serialize};
 
-use self::device::{Conversation, Outcome};
+use self::device::{Context, Conversation, Outcome};
 use self::dtls::{DtlsEvent, DtlsServer};
 pub use self::event::{CloudEvent, CloudEventKind, DeviceId, Hello};
+use self::modules::completes_updates_itself;
 pub use self::request::{RequestError, ServerRequest};
+pub use self::update::{IMAGE_BYTES_MAX, UpdateSettings};
 use super::packet::{Packet, Payload};
 use super::peer::PeerOutput;
 use crate::time::PS_PER_S;
@@ -45,6 +53,8 @@ pub struct ServiceConfig {
     pub private_key: [u8; 32],
     /// The service's time at power-on of the world, in seconds since 1970.
     pub epoch_unix_s: u32,
+    /// How it updates devices.
+    pub update: UpdateSettings,
 }
 
 /// What the service knows of a device.
@@ -121,15 +131,13 @@ impl DeviceService {
         self.conversations.values().map(Conversation::next_wake_ps).min().unwrap_or(u64::MAX)
     }
 
-    pub(super) fn advance(&mut self, now_ps: u64, output: &mut PeerOutput) {
+    pub(super) fn advance(&mut self, now_ps: u64, output: &mut PeerOutput, decisions: &mut Decisions) {
         let due = self.conversations.iter().filter(|(_, c)| c.next_wake_ps() <= now_ps);
         let due: Vec<u64> = due.map(|(session, _)| *session).collect();
         for session in due {
-            let mut outcome = Outcome::default();
-            if let Some(conversation) = self.conversations.get_mut(&session) {
-                conversation.advance(now_ps, &mut outcome);
-            }
-            self.take_outcome(now_ps, session, outcome, output);
+            self.converse(now_ps, session, output, decisions, |conversation, context, outcome| {
+                conversation.advance(context, outcome);
+            });
         }
     }
 
@@ -148,14 +156,46 @@ impl DeviceService {
             output.reply(packet, Payload::Udp(answer));
         }
         for event in received.events {
-            self.dtls_event(now_ps, event, output);
+            self.dtls_event(now_ps, event, output, decisions);
         }
-        // A session that gave way to another has nobody to talk to.
-        let dtls = &self.dtls;
-        self.conversations.retain(|session, _| dtls.session(*session).is_some());
+        self.abandon_lost_sessions(now_ps, output);
     }
 
-    fn dtls_event(&mut self, now_ps: u64, event: DtlsEvent, output: &mut PeerOutput) {
+    /// A session that gave way to another has nobody to talk to.
+    fn abandon_lost_sessions(&mut self, now_ps: u64, output: &mut PeerOutput) {
+        let is_lost = |session: &u64| self.dtls.session(*session).is_none();
+        let lost: Vec<u64> = self.conversations.keys().copied().filter(is_lost).collect();
+        for session in lost {
+            let mut outcome = Outcome::default();
+            if let Some(conversation) = self.conversations.remove(&session) {
+                conversation.abandon(&mut outcome);
+            }
+            self.take_outcome(now_ps, session, outcome, output);
+        }
+    }
+
+    /// Lets a conversation go on, and sends and tells what comes of it.
+    fn converse(
+        &mut self,
+        now_ps: u64,
+        session: u64,
+        output: &mut PeerOutput,
+        decisions: &mut Decisions,
+        go_on: impl FnOnce(&mut Conversation, &mut Context<'_>, &mut Outcome),
+    ) {
+        let device_id = self.dtls.session(session).and_then(|s| s.device_id).map(DeviceId);
+        let description = device_id.and_then(|id| self.devices.get(&id)).and_then(|d| d.description.as_deref());
+        let completes_itself = description.is_some_and(completes_updates_itself);
+        let mut outcome = Outcome::default();
+        let unix_s = self.unix_s(now_ps);
+        let mut context = Context { now_ps, unix_s, update: &self.config.update, completes_itself, decisions };
+        if let Some(conversation) = self.conversations.get_mut(&session) {
+            go_on(conversation, &mut context, &mut outcome);
+        }
+        self.take_outcome(now_ps, session, outcome, output);
+    }
+
+    fn dtls_event(&mut self, now_ps: u64, event: DtlsEvent, output: &mut PeerOutput, decisions: &mut Decisions) {
         let mut emit = |device_id, kind| output.observe(CloudEvent { time_ps: now_ps, device_id, kind });
         match event {
             DtlsEvent::ClientHello { has_cookie } => emit(None, CloudEventKind::ClientHello { has_cookie }),
@@ -169,13 +209,15 @@ impl DeviceService {
                     device.resumptions += 1;
                 }
                 emit(device_id, CloudEventKind::Resumed);
+                self.converse(now_ps, session, output, decisions, |conversation, _, outcome| {
+                    conversation.reconnected(outcome);
+                });
             }
             DtlsEvent::Data { session, bytes } => {
-                let unix_s = self.unix_s(now_ps);
-                let mut outcome = Outcome::default();
-                let conversation = self.conversations.entry(session).or_default();
-                conversation.receive(now_ps, unix_s, &bytes, &mut outcome);
-                self.take_outcome(now_ps, session, outcome, output);
+                self.conversations.entry(session).or_default();
+                self.converse(now_ps, session, output, decisions, |conversation, context, outcome| {
+                    conversation.receive(context, &bytes, outcome);
+                });
                 let device_id = self.dtls.session(session).and_then(|s| s.device_id).map(DeviceId);
                 if let Some(device) = device_id.and_then(|id| self.devices.get_mut(&id)) {
                     device.last_heard_ps = now_ps;

@@ -5,6 +5,7 @@ use thiserror::Error;
 
 use super::coap::{self, MESSAGE_BYTES_MAX, code};
 use super::event::DeviceId;
+use super::update::IMAGE_BYTES_MAX;
 
 /// A request to a device.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,6 +33,18 @@ pub enum ServerRequest {
         /// Data.
         data: String,
     },
+    /// Shout rainbows with the LED, or stop it.
+    Signal {
+        /// Whether to begin.
+        on: bool,
+    },
+    /// Forget the DTLS session: the next connection makes a new one.
+    DiscardSession,
+    /// Take this image over the air.
+    Update {
+        /// The image, as it comes to lie in the staging area.
+        image: Vec<u8>,
+    },
 }
 
 /// Why a request cannot be sent.
@@ -46,9 +59,16 @@ pub enum RequestError {
         /// Length of the message.
         found: usize,
     },
+    /// An image that no device has room for.
+    #[error("the image has {found} bytes; a device's staging area takes 1 to {IMAGE_BYTES_MAX}")]
+    ImageLength {
+        /// Length of the image.
+        found: usize,
+    },
 }
 
 impl ServerRequest {
+    /// The message that asks; an update has many.
     pub(super) fn message(&self, id: u16, token: u8) -> Vec<u8> {
         match self {
             Self::Ping => coap::ping(id),
@@ -60,15 +80,23 @@ impl ServerRequest {
             Self::Event { name, data } => {
                 coap::request(id, token, code::POST, &[b"E", name.as_bytes()], &[], data.as_bytes())
             }
+            Self::Signal { on } => coap::request(id, token, code::PUT, &[b"s"], &[&[u8::from(*on)]], &[]),
+            Self::DiscardSession => coap::request(id, token, code::PUT, &[b"k"], &[&[1]], &[]),
+            Self::Update { .. } => Vec::new(),
         }
     }
 
     /// Whether an acknowledgement is only half of the answer.
     pub(super) fn wants_response(&self) -> bool {
-        !matches!(self, Self::Ping | Self::Event { .. })
+        !matches!(self, Self::Ping | Self::Event { .. } | Self::DiscardSession)
     }
 
     pub(super) fn check(&self) -> Result<(), RequestError> {
+        if let Self::Update { image } = self {
+            let found = image.len();
+            let fits = (1..=IMAGE_BYTES_MAX).contains(&found);
+            return if fits { Ok(()) } else { Err(RequestError::ImageLength { found }) };
+        }
         let found = self.message(0, 0).len();
         if found > MESSAGE_BYTES_MAX { Err(RequestError::TooLong { found }) } else { Ok(()) }
     }

@@ -29,7 +29,8 @@ struct Bench {
 
 impl Bench {
     fn new() -> Self {
-        let config = ServiceConfig { private_key: SERVER_KEY, epoch_unix_s: EPOCH_S };
+        let config =
+            ServiceConfig { private_key: SERVER_KEY, epoch_unix_s: EPOCH_S, update: UpdateSettings::default() };
         Self {
             service: DeviceService::new(config),
             decisions: Decisions::new(1),
@@ -84,7 +85,7 @@ impl Bench {
     fn wait(&mut self) -> Vec<Vec<u8>> {
         self.now_ps = self.service.next_wake_ps().max(self.now_ps);
         let mut output = PeerOutput::default();
-        self.service.advance(self.now_ps, &mut output);
+        self.service.advance(self.now_ps, &mut output, &mut self.decisions);
         let datagrams = self.take(output);
         datagrams.iter().map(|datagram| self.client.open(datagram).unwrap()).collect()
     }
