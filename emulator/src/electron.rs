@@ -178,11 +178,11 @@ impl Electron {
         self.events.at.extend(self.modem.at_log().drain());
         self.events.datagrams.extend(self.modem.network().take_unanswered());
         self.events.cloud.extend(self.modem.network().take_cloud());
-        self.events.outbound.extend(self.modem.network().take_outbound());
         let network = self.modem.network();
+        self.events.outbound.extend(network.take_outbound());
         self.events.broker.extend(network.broker_mut().map(Broker::take_events).unwrap_or_default());
         self.events.http.extend(network.http_mut().map(HttpServer::take_requests).unwrap_or_default());
-        let packets = self.modem.network().take_captured();
+        let packets = network.take_captured();
         let outputs = self.modem.drain_outputs();
         if self.watches_traffic {
             self.events.packets.extend(packets);
