@@ -13,7 +13,7 @@ mod logging;
 mod modem;
 pub mod options;
 pub mod output;
-mod outside;
+pub mod outside;
 mod parts;
 mod press;
 mod run;

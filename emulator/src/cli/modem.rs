@@ -8,6 +8,7 @@ use lockstep_modem::network::{Echo, EchoForm, Peer, PeerAt};
 
 use super::arguments::{ModemArguments, PowerAtStart};
 use super::output::Output;
+use super::outside::GatewayLink;
 use super::parts::Parts;
 use super::{CliError, Outcome, settings, stop_on_interrupt};
 use crate::pty::{Server, Terminal, Transcript};
@@ -26,6 +27,7 @@ pub fn modem(arguments: &ModemArguments) -> Result<Outcome, CliError> {
         None => None,
     };
     let baud_hz = if parts.modem.baud_hz == 0 { DEFAULT_BAUD_HZ } else { parts.modem.baud_hz };
+    let gateway = arguments.gateway.as_deref().map(GatewayLink::open).transpose()?;
     let terminal = Terminal::new(&arguments.pty, baud_hz).map_err(CliError::io(&arguments.pty))?;
     let stop = stop_on_interrupt();
     let mut output = Output::new();
@@ -38,6 +40,9 @@ pub fn modem(arguments: &ModemArguments) -> Result<Outcome, CliError> {
     let (address, port) = ECHO;
     network.add_peer(PeerAt { address, port: Some(port), peer: Peer::Echo(Echo::new(EchoForm::Same)) });
     let mut server = Server::new(Modem::new(parts.modem, network), arguments.seed, terminal, transcript);
+    if let Some(gateway) = gateway {
+        server.attach(gateway);
+    }
     let went = (|| {
         if arguments.power == PowerAtStart::On {
             server.boot()?;
