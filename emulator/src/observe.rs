@@ -1,13 +1,14 @@
 //! What a run looked like: stages reached, exceptions, faults, resets, serial output, AT traffic. Observers look and
 //! never touch; nothing here is part of the simulated state.
 
-use lockstep_modem::network::{CloudEvent, CloudEventKind, OutboundAt};
+use lockstep_modem::network::{Captured, CloudEvent, CloudEventKind, OutboundAt};
 use lockstep_modem::{AtLogEntry, Datagram, Direction, RegistrationStatus};
 use lockstep_peripherals::Now;
 use lockstep_peripherals::rcc::ResetCause;
 use serde::Serialize;
 
 use crate::core::exceptions::{EXCEPTION_COUNT, PEND_SV, SV_CALL};
+use crate::electron::LineEvent;
 use crate::led::LedObserver;
 use crate::machine::GuestFault;
 use crate::world::World;
@@ -84,6 +85,10 @@ pub enum Seen {
         /// When its stop bit ended.
         now: Now,
     },
+    /// Something on the modem's serial line, if traffic is watched.
+    Line(LineEvent),
+    /// A packet between modem and network, if traffic is watched.
+    Packet(Captured),
     /// A datagram that no peer answered.
     Datagram(Datagram),
     /// Something happened at the device service.
@@ -246,6 +251,8 @@ impl Observer {
         for (usart, byte, now) in events.serial {
             self.seen.push(Seen::Serial { usart, byte, now });
         }
+        self.seen.extend(events.line.into_iter().map(Seen::Line));
+        self.seen.extend(events.packets.into_iter().map(Seen::Packet));
         for datagram in events.datagrams {
             if datagram.is_client_hello() {
                 self.reach(Stage::ClientHello, now, instructions);

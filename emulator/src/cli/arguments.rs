@@ -132,6 +132,9 @@ pub struct RunArguments {
     /// differ.
     #[arg(long, value_name = "FILE", requires = "hash_every")]
     pub compare_hashes: Option<PathBuf>,
+    /// Write what passes by the modem to a pcapng file: IP packets, its AT dialogue and its serial line.
+    #[arg(long, value_name = "FILE")]
+    pub pcap: Option<PathBuf>,
     /// Write the machine's whole state at the end of the run.
     #[arg(long, value_name = "FILE")]
     pub snapshot_out: Option<PathBuf>,
@@ -169,6 +172,9 @@ pub struct ModemArguments {
     /// A setting of modem, cell, SIM, PDP or link (`lockstep settings`).
     #[arg(long, value_name = "KEY=VALUE", value_parser = parse_key_value)]
     pub set: Vec<KeyValue>,
+    /// Write what passes by the modem to a pcapng file: IP packets, its AT dialogue and its serial line.
+    #[arg(long, value_name = "FILE")]
+    pub pcap: Option<PathBuf>,
     /// Whether the modem is on at the start. A pseudo-terminal has no PWR_ON: opening it is the press of the key, for a
     /// modem that is off.
     #[arg(long, value_enum, default_value_t)]

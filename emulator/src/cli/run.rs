@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use lockstep::rtos::RtosObserver;
 use lockstep::semihosting::{HostCall, serve};
-use lockstep::{Machine, Stop};
+use lockstep::{Machine, Seen, Stop};
 use lockstep_images::SymbolTable;
 
 use super::arguments::Pace;
@@ -21,6 +21,7 @@ use super::press::{Button, Edge, edges};
 use super::show::{Event, Json, Lines, Plain, Show, event_text, event_time_ps, translate};
 use super::summary::{Finding, Summary, not_reached};
 use super::{CliError, Outcome, RunArguments, load, logging, settings, snapshot_file, stop_on_interrupt};
+use crate::pcap::Capture;
 use crate::view::LiveView;
 
 /// The machine stops at multiples of this for what is shown and asked for. It has no influence on the run.
@@ -30,6 +31,11 @@ const SLICE_PS: u64 = 10_000_000_000;
 pub fn run(arguments: &RunArguments) -> Result<Outcome, CliError> {
     let compare = arguments.compare_hashes.as_deref().map(Hashes::read).transpose()?;
     let (mut machine, symbols, title) = make(arguments)?;
+    let capture =
+        arguments.pcap.as_deref().map(|path| Capture::create(path).map_err(CliError::io(path))).transpose()?;
+    if capture.is_some() {
+        machine.world.state.electron.watch_traffic();
+    }
     let pace = pace(arguments)?;
     let outside = Outside::open(arguments, &mut machine)?;
     let stop = stop_on_interrupt();
@@ -47,6 +53,7 @@ pub fn run(arguments: &RunArguments) -> Result<Outcome, CliError> {
         Box::new(Plain::new())
     };
     let mut runner = Runner::new(arguments, machine, symbols, compare, show, stop);
+    runner.capture = capture;
     (runner.outside, runner.pace) = (outside, pace);
     let went = runner.go();
     let ended = runner.show.end();
@@ -94,6 +101,7 @@ struct Runner<'a> {
     symbols: SymbolTable,
     compare: Option<Hashes>,
     show: Box<dyn Show>,
+    capture: Option<Capture>,
     stop: Arc<AtomicBool>,
     outside: Outside,
     pace: Pace,
@@ -140,6 +148,7 @@ impl<'a> Runner<'a> {
             symbols,
             compare,
             show,
+            capture: None,
             stop,
             outside: Outside::Nobody,
             pace: Pace::Free,
@@ -176,6 +185,7 @@ impl<'a> Runner<'a> {
         for event in self.lines.stale(u64::MAX) {
             self.show.event(&event, &self.symbols)?;
         }
+        self.captured(Capture::end)?;
         went
     }
 
@@ -297,6 +307,17 @@ impl<'a> Runner<'a> {
     fn report(&mut self) -> Result<(), CliError> {
         let time_ps = self.machine.now().time_ps;
         let seen = self.machine.observer.take_seen();
+        self.captured(|capture| {
+            for seen in &seen {
+                match seen {
+                    Seen::At(entry) => capture.at(entry),
+                    Seen::Line(event) => capture.line(event),
+                    Seen::Packet(packet) => capture.packet(packet),
+                    _ => {}
+                }
+            }
+            capture.advance(time_ps)
+        })?;
         let mut events = std::mem::take(&mut self.pending);
         events.extend(seen.into_iter().filter_map(|seen| translate(seen, &mut self.lines)));
         events.extend(self.lines.stale(time_ps));
@@ -316,6 +337,13 @@ impl<'a> Runner<'a> {
             }
         }
         Ok(())
+    }
+
+    fn captured(&mut self, work: impl FnOnce(&mut Capture) -> std::io::Result<()>) -> Result<(), CliError> {
+        match (&mut self.capture, &self.arguments.pcap) {
+            (Some(capture), Some(path)) => work(capture).map_err(CliError::io(path)),
+            _ => Ok(()),
+        }
     }
 
     /// Compares entries instead of draining the ledger's own list, which belongs to the simulated state.

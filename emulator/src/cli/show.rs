@@ -332,6 +332,7 @@ pub fn translate(seen: Seen, lines: &mut Lines) -> Option<Event> {
         Seen::Stage(reached) => Event::Stage(reached),
         Seen::At(entry) => Event::At(entry),
         Seen::Serial { usart, byte, now } => return lines.byte(&port_name(usart), byte, now.time_ps),
+        Seen::Line(_) | Seen::Packet(_) => return None,
         Seen::Datagram(datagram) => Event::Datagram(datagram),
         Seen::Cloud(event) => Event::Cloud(event),
         Seen::Fault(fault) => Event::Fault(fault),

@@ -8,6 +8,7 @@ use nom::number::complete::{be_u8, be_u16, be_u32};
 use nom::{IResult, Parser};
 use serde::{Deserialize, Serialize};
 
+use super::directory;
 use super::packet::{Packet, Payload};
 use super::peer::PeerOutput;
 
@@ -46,10 +47,11 @@ pub struct DnsServer {
 }
 
 impl Default for DnsServer {
-    /// Everything below `particle.io` has one address (from a range reserved for documentation).
+    /// Everything below `particle.io` has one address (from a range reserved for documentation); then there are the
+    /// names of the [`directory`].
     fn default() -> Self {
-        let address = Self::DEVICE_SERVICE;
-        Self { records: vec![DnsRecord { name: "*.particle.io".to_owned(), address }] }
+        let names = std::iter::once(("*.particle.io", Self::DEVICE_SERVICE)).chain(directory::NAMES);
+        Self { records: names.map(|(name, address)| DnsRecord { name: name.to_owned(), address }).collect() }
     }
 }
 
