@@ -41,11 +41,8 @@ fn a_socket_reaches_a_real_server() {
     peer.read_exact(&mut received).unwrap();
     assert_eq!(&received, b"hello");
     peer.write_all(b"welcome").unwrap();
-    let mut back = Vec::new();
-    while back.len() < 7 {
-        back.extend(client.read_socket("AT+USORD=0,1024"));
-    }
-    assert_eq!(back, b"welcome");
+    client.until("AT+USORD=0,0", "+USORD: 0,7");
+    assert_eq!(client.read_socket("AT+USORD=0,7"), b"welcome");
     client.ok("AT+USOCL=0");
     assert_eq!(peer.read(&mut received).unwrap(), 0, "its end came through");
     let (out, _) = served.end_in();
