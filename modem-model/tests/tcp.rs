@@ -95,7 +95,7 @@ fn what_is_written_out_of_coverage_is_sent_when_it_is_back() {
     client.modem.change(client.now_ps, Change::Coverage(true));
     client.wait_ms(20_000);
     assert!(String::from_utf8_lossy(&client.take()).contains("+UUSORD: 0,3"));
-    assert_eq!(client.ok("AT+USORD=0,3"), "\r\n+USORD: 0,3,\"abc\"\r\n\r\nOK\r\n");
+    assert_eq!(client.ok("AT+USORD=0,3"), "\r\n+USORD: 0,3,\"abc\"\r\nOK\r\n");
     assert!(client.modem.ledger().entries().is_empty());
     let lost = client.modem.network().take_captured().iter().filter(|captured| captured.is_lost).count();
     assert!((3..=6).contains(&lost), "{lost}: one and its repetitions after 1, 3, 7, 15 s");
@@ -141,7 +141,7 @@ fn a_connection_that_the_network_forgot_is_reset() {
     client.wait_ms(1_000);
     assert_eq!(client.take(), b"\r\n+UUSOCL: 0\r\n");
     assert_eq!(client.ok("AT+USOCTL=0,1"), "\r\n+USOCTL: 0,1,104\r\n\r\nOK\r\n");
-    assert_eq!(client.ok("AT+USORD=0,2"), "\r\n+USORD: 0,2,\"xx\"\r\n\r\nOK\r\n", "what came before stays readable");
+    assert_eq!(client.ok("AT+USORD=0,2"), "\r\n+USORD: 0,2,\"xx\"\r\nOK\r\n", "what came before stays readable");
     assert!(client.command("AT+USORD=0,2").contains("ERROR"));
 }
 

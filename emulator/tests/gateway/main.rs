@@ -39,7 +39,7 @@ fn genuine_firmware_publishes_to_a_real_broker_and_the_recording_repeats_it_offl
     let file = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
     let bridge = Bridge::start(&file("socket"), &[&format!("{BROKER}={}", broker.address)]);
     let observer = Observer::start(&broker, "lockstep/#", 3);
-    let recorded = run(&arguments, &["--for", "41s", "--gateway", &file("socket"), "--record", &file("recording")]);
+    let recorded = run(&arguments, &["--for", "44s", "--gateway", &file("socket"), "--record", &file("recording")]);
     assert_eq!(recorded.code, Some(0), "{}", recorded.error);
     let payloads: Vec<String> = observer.messages().iter().map(|message| message["payload"].to_string()).collect();
     assert_eq!(payloads, ["\"0\"", "\"1\"", "\"2\""]);
@@ -78,6 +78,11 @@ fn genuine_firmware_publishes_to_a_real_broker_and_the_recording_repeats_it_offl
     let diverged = run(&arguments, &["--replay", &file("tampered")]);
     assert_eq!(diverged.code, Some(5), "{}", diverged.findings());
     assert!(diverged.findings().contains("divergence"), "{}", diverged.findings());
+    // A run that was killed leaves what it had written.
+    std::fs::write(file("cut"), &bytes[..bytes.len() - 70]).unwrap();
+    let cut = run(&arguments, &["--replay", &file("cut")]);
+    assert_eq!(cut.code, Some(0), "{}", cut.findings());
+    assert!(cut.error.contains("was killed at") && cut.error.contains("no state hash"), "{}", cut.error);
     // Damage, another seed, other settings: not even begun.
     let mut damaged = bytes;
     damaged[200] ^= 1;
@@ -86,6 +91,18 @@ fn genuine_firmware_publishes_to_a_real_broker_and_the_recording_repeats_it_offl
     refused(&arguments, &["--replay", &file("recording"), "--seed", "2"], "give --seed 1");
     refused(&arguments, &["--replay", &file("recording"), "--set", "link.latency=100ms"], "other settings");
     refused(&arguments, &["--replay", &file("recording"), "--app-set", "send_ms=4000"], "other images");
+}
+
+#[test]
+fn an_observer_that_hears_too_little_says_so() {
+    let Some(broker) = Broker::start("an_observer_that_hears_too_little_says_so") else { return };
+    let address = broker.address.to_string();
+    let heard = gateway_command::gateway()
+        .args(["observe", "--broker", &address, "--count", "1", "--for", "1"])
+        .output()
+        .unwrap();
+    let error = String::from_utf8(heard.stderr).unwrap();
+    assert!(heard.status.code() == Some(1) && error.contains("0 messages instead of 1"), "{error}");
 }
 
 /// What the gateway does not allow is refused, and the device goes on trying.

@@ -125,7 +125,7 @@ fn greet(mut socket: &UnixStream, decoder: &mut Decoder<FromGateway>) -> Result<
             Some(FromGateway::Hello { version }) => {
                 return Err(format!("the gateway speaks version {version} of the protocol, this lockstep {VERSION}"));
             }
-            Some(FromGateway::Bye { reason }) => return Err(format!("the gateway refuses: {reason}")),
+            Some(FromGateway::Bye { reason }) => return Err(format!("the gateway refuses: {}", reason.escape_debug())),
             Some(FromGateway::Event(_)) => return Err("the gateway does not greet".to_owned()),
             None => {}
         }
@@ -146,7 +146,7 @@ fn read(mut socket: UnixStream, mut decoder: Decoder<FromGateway>, events: &Send
                 }
                 continue;
             }
-            Ok(Some(FromGateway::Bye { reason })) => break format!("it says: {reason}"),
+            Ok(Some(FromGateway::Bye { reason })) => break format!("it says: {}", reason.escape_debug()),
             Ok(Some(FromGateway::Hello { .. })) => break "it greets twice".to_owned(),
             Ok(None) => {}
             Err(error) => break error.to_string(),
