@@ -20,7 +20,8 @@ use serde::{Deserialize, Serialize};
 use self::crypto::RecordPlace;
 use self::handshake::{Fragment, kind};
 use self::record::{ALERT, APPLICATION_DATA, CONTINUED, DEVICE_ID_BYTES, HANDSHAKE, Record};
-use self::server::{Handshake, HandshakeEntropy, HandshakeError};
+pub use self::server::CertificateMode;
+use self::server::{Handshake, HandshakeEntropy, HandshakeError, Identity};
 use self::session::Session;
 use crate::network::packet::Endpoint;
 use crate::time::PS_PER_S;
@@ -51,6 +52,13 @@ pub enum DtlsEvent {
     Continued {
         /// Its number.
         session: u64,
+    },
+    /// A client is heard from another address or port, and is answered there.
+    Moved {
+        /// The session's number.
+        session: u64,
+        /// Where it is now.
+        to: Endpoint,
     },
     /// Application data.
     Data {
@@ -96,7 +104,7 @@ pub struct Received {
 /// The server.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct DtlsServer {
-    private_key: [u8; 32],
+    identity: Identity,
     cookie_key: Option<[u8; 32]>,
     handshakes: Vec<Handshake>,
     sessions: Vec<Session>,
@@ -109,7 +117,14 @@ pub type Entropy<'a> = dyn FnMut() -> [u8; 32] + 'a;
 impl DtlsServer {
     /// A server with this private key (a scalar of secp256r1, big-endian).
     pub fn new(private_key: [u8; 32]) -> Self {
-        Self { private_key, cookie_key: None, handshakes: Vec::new(), sessions: Vec::new(), next_session: 1 }
+        let identity = Identity { private_key, certificate: CertificateMode::default() };
+        Self { identity, cookie_key: None, handshakes: Vec::new(), sessions: Vec::new(), next_session: 1 }
+    }
+
+    /// The same server, for clients that want to be shown its key or must not be.
+    pub fn with_certificate(mut self, certificate: CertificateMode) -> Self {
+        self.identity.certificate = certificate;
+        self
     }
 
     /// The sessions, oldest first.
@@ -243,7 +258,7 @@ impl DtlsServer {
         self.handshakes.retain(|h| h.ends != ends);
         let randomness = HandshakeEntropy { random: entropy(), ephemeral: entropy() };
         let numbers = (fragment.message, record.sequence);
-        match Handshake::start(time_ps, ends, fragment.bytes, numbers, randomness, &self.private_key) {
+        match Handshake::start(time_ps, ends, fragment.bytes, numbers, randomness, &self.identity) {
             Ok(mut handshake) => {
                 received.answers.push(handshake.flight());
                 if self.handshakes.len() >= HANDSHAKES_MAX {
@@ -280,13 +295,24 @@ impl DtlsServer {
             }
             return;
         }
-        // The newest first: a client that has just made a session uses it.
-        let found = self.sessions.iter_mut().rev().filter(|s| (s.local, s.remote) == ends);
-        let opened = found.filter_map(|s| s.open(record).map(|content| (s, content))).next();
-        let Some((session, content)) = opened else {
+        // The newest first: a client that has just made a session uses it. A NAT that has forgotten a client gives it
+        // another port, so an authentic record counts wherever it comes from.
+        let here = self.sessions.iter().rev().filter(|s| (s.local, s.remote) == ends).map(|s| s.id);
+        let elsewhere = self.sessions.iter().rev().filter(|s| (s.local, s.remote) != ends).map(|s| s.id);
+        let candidates: Vec<u64> = here.chain(elsewhere).collect();
+        let opened = candidates.into_iter().find_map(|id| {
+            let session = self.sessions.iter_mut().find(|s| s.id == id)?;
+            session.open(record).map(|content| (session.id, content))
+        });
+        let found = opened.and_then(|(id, content)| Some((self.sessions.iter_mut().find(|s| s.id == id)?, content)));
+        let Some((session, content)) = found else {
             return received.events.push(DtlsEvent::Ignored { what: "record that is not authentic or came before" });
         };
         let id = session.id;
+        if (session.local, session.remote) != ends {
+            (session.local, session.remote) = ends;
+            received.events.push(DtlsEvent::Moved { session: id, to: ends.1 });
+        }
         match record.content_type {
             APPLICATION_DATA => {
                 session.confirm();
