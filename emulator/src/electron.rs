@@ -8,8 +8,9 @@ use std::net::Ipv4Addr;
 
 use lockstep_modem::network::http::HttpRequest;
 use lockstep_modem::network::mqtt::BrokerEvent;
+use lockstep_modem::network::service::UpdateSettings;
 use lockstep_modem::network::{
-    Broker, Captured, CloudEvent, DnsServer, HttpServer, LinkConfig, Peer, PeerAt, directory,
+    Broker, Captured, CloudEvent, DnsServer, HttpServer, LinkConfig, OutboundAt, Peer, PeerAt, directory,
 };
 use lockstep_modem::{AtLogEntry, Datagram, Modem, ModemConfig, Network, Output};
 use lockstep_peripherals::board::{Bq24195, Button, I2cTarget, Max17043};
@@ -119,6 +120,8 @@ pub struct BoardEvents {
     pub datagrams: Vec<Datagram>,
     /// What the device service saw.
     pub cloud: Vec<CloudEvent>,
+    /// What left for the real network.
+    pub outbound: Vec<OutboundAt>,
     /// What the MQTT broker saw.
     pub broker: Vec<BrokerEvent>,
     /// What the HTTP server was asked.
@@ -186,6 +189,7 @@ impl Electron {
             && e.broker.is_empty()
             && e.http.is_empty()
             && e.line.is_empty()
+            && e.outbound.is_empty()
             && e.packets.is_empty());
         any.then(|| std::mem::take(&mut self.events))
     }
@@ -202,6 +206,7 @@ impl Electron {
         self.events.datagrams.extend(self.modem.network().take_unanswered());
         self.events.cloud.extend(self.modem.network().take_cloud());
         let network = self.modem.network();
+        self.events.outbound.extend(network.take_outbound());
         self.events.broker.extend(network.broker_mut().map(Broker::take_events).unwrap_or_default());
         self.events.http.extend(network.http_mut().map(HttpServer::take_requests).unwrap_or_default());
         let packets = network.take_captured();
@@ -305,11 +310,13 @@ pub struct DeviceSettings {
     /// Whether the device service is there. A device connects to it if its flash is provisioned for it
     /// ([`cloud::provision`]).
     pub cloud: bool,
+    /// How the device service sends updates.
+    pub update: UpdateSettings,
 }
 
 /// The network behind a modem: a name server at the addresses that the network tells the modem, and at 8.8.8.8, which
 /// firmware falls back to; the services of the [`directory`]; and the device service, if wanted.
-pub fn network(modem: &ModemConfig, link: &LinkConfig, cloud: bool) -> Network {
+pub fn network(modem: &ModemConfig, link: &LinkConfig, cloud: Option<&UpdateSettings>) -> Network {
     let mut network = Network::new(link.clone(), Vec::new());
     let told = [modem.pdp.dns_primary, modem.pdp.dns_secondary];
     let mut servers: Vec<Ipv4Addr> = told.into_iter().flatten().collect();
@@ -322,15 +329,15 @@ pub fn network(modem: &ModemConfig, link: &LinkConfig, cloud: bool) -> Network {
     for peer in directory::services(cloud::EPOCH_UNIX_S) {
         network.add_peer(peer);
     }
-    if cloud {
-        network.add_peer(cloud::service());
+    if let Some(update) = cloud {
+        network.add_peer(cloud::service(update.clone()));
     }
     network
 }
 
 /// An Electron with this flash content, at power-on, with [`network`] behind its modem.
 pub fn electron(flash: Vec<u8>, settings: &DeviceSettings) -> Result<Machine, MachineError> {
-    let network = network(&settings.modem, &settings.link, settings.cloud);
+    let network = network(&settings.modem, &settings.link, settings.cloud.then_some(&settings.update));
     Machine::new(MachineParts {
         flash,
         soc: Soc::new(settings.soc.clone()),

@@ -1,7 +1,7 @@
 //! What a run looked like: stages reached, exceptions, faults, resets, serial output, AT traffic. Observers look and
 //! never touch; nothing here is part of the simulated state.
 
-use lockstep_modem::network::{Captured, CloudEvent, CloudEventKind};
+use lockstep_modem::network::{Captured, CloudEvent, CloudEventKind, OutboundAt};
 use lockstep_modem::{AtLogEntry, Datagram, Direction, RegistrationStatus};
 use lockstep_peripherals::Now;
 use lockstep_peripherals::rcc::ResetCause;
@@ -115,6 +115,7 @@ pub struct Observer {
     lock_up: Option<(Now, u32)>,
     exception_counts: [u64; EXCEPTION_COUNT],
     seen: Vec<Seen>,
+    outbound: Vec<OutboundAt>,
     registered: bool,
     led: LedObserver,
 }
@@ -128,6 +129,7 @@ impl Default for Observer {
             lock_up: None,
             exception_counts: [0; EXCEPTION_COUNT],
             seen: Vec::new(),
+            outbound: Vec::new(),
             registered: false,
             led: LedObserver::default(),
         }
@@ -173,6 +175,11 @@ impl Observer {
     /// Takes what was seen since the last call.
     pub fn take_seen(&mut self) -> Vec<Seen> {
         std::mem::take(&mut self.seen)
+    }
+
+    /// Takes what has left for the real network since the last call.
+    pub fn take_outbound(&mut self) -> Vec<OutboundAt> {
+        std::mem::take(&mut self.outbound)
     }
 
     fn reach(&mut self, stage: Stage, now: Now, instructions: u64) {
@@ -252,6 +259,7 @@ impl Observer {
             }
             self.seen.push(Seen::Datagram(datagram));
         }
+        self.outbound.extend(events.outbound);
         for event in events.cloud {
             match &event.kind {
                 CloudEventKind::ClientHello { .. } => self.reach(Stage::ClientHello, now, instructions),

@@ -145,7 +145,7 @@ fn upsv_lets_the_line_sleep_and_cts_tells_when() {
     // What the module has to say wakes it.
     client.wait_ms(300);
     assert!(!client.modem.cts());
-    client.modem.network_detach(client.now_ps);
+    client.modem.change(client.now_ps, lockstep_modem::Change::Detach);
     client.wait_ms(20);
     assert!(client.modem.cts() && !client.take().is_empty());
     client.ok("AT+UPSV=0");

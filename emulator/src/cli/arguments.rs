@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::duration::parse_duration_ps;
+use super::operator::{CloudArgument, parse_cloud};
 use super::options::{FileAt, KeyValue, parse_file_at, parse_key_value};
 use super::press::{Press, parse_press};
 
@@ -42,16 +43,17 @@ pub enum Command {
 }
 
 /// How fast virtual time passes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Pace {
     /// As fast as the host can.
-    #[default]
     Free,
     /// Not faster than real time.
     Real,
+    /// As fast as the host can until something leaves for the real network, then not faster than real time.
+    Outside,
 }
 
-const RUN_EXIT_CODES: &str = "Exit codes: 0 done, 1 an expectation failed (--strict, --until, the guest's exit status), \
+const RUN_EXIT_CODES: &str = "Exit codes: 0 done, 1 an expectation failed (--strict, --until, --cloud COMMAND, the guest's exit status), \
 2 bad usage or input, 3 guest fault, 4 hang (lock-up), 5 divergence.";
 
 #[derive(Debug, Args)]
@@ -74,9 +76,12 @@ pub struct RunArguments {
     pub dct: Option<PathBuf>,
     /// Have the device service behind the modem, and a device configuration table in flash that knows it, even where
     /// that is not the default. It is the default when the images have a boot loader and --dct does not name a table
-    /// for another server.
-    #[arg(long)]
-    pub cloud: bool,
+    /// for another server. With a COMMAND the service's operator does something when the device is connected: ota FILE...,
+    /// ota-system VERSION or FILE..., heal VERSION or FILE..., call NAME [ARGUMENT], variable NAME, publish NAME [DATA],
+    /// ping, describe, signal on|off, discard-session; each with [at TIME] [when connected] [after TIME]. May be given
+    /// several times.
+    #[arg(long, value_name = "COMMAND", num_args = 0..=1, default_missing_value = "", value_parser = parse_cloud)]
+    pub cloud: Vec<CloudArgument>,
     /// Have no device service, and leave the device configuration table erased unless --dct names one.
     #[arg(long, conflicts_with = "cloud")]
     pub no_cloud: bool,
@@ -98,9 +103,21 @@ pub struct RunArguments {
     /// Print plain lines even on a terminal.
     #[arg(long, conflicts_with = "json")]
     pub plain: bool,
-    /// How fast virtual time passes.
-    #[arg(long, value_enum, default_value_t)]
-    pub pace: Pace,
+    /// How fast virtual time passes: `free` unless --gateway is given, and then `outside`.
+    #[arg(long, value_enum)]
+    pub pace: Option<Pace>,
+    /// Bridge what no service in process answers to the real network, through the gateway (`lockstep-gateway bridge`)
+    /// that listens on this Unix socket. The gateway says what is allowed.
+    #[arg(long, value_name = "SOCKET", conflicts_with = "replay")]
+    pub gateway: Option<PathBuf>,
+    /// Write down, as the run goes on, all that comes from the real network and goes there, with virtual times.
+    #[arg(long, value_name = "FILE", requires = "gateway")]
+    pub record: Option<PathBuf>,
+    /// Repeat a run that --record wrote, without a network: give what came in at its time, compare what goes out, and
+    /// the state at the end; exit with 5 where they differ. Give the same images, seed and settings; it runs as long as
+    /// the recording.
+    #[arg(long, value_name = "FILE", conflicts_with = "pace")]
+    pub replay: Option<PathBuf>,
     /// Stop when this stage is reached, exit with 1 if it is not: reset, system_firmware, vector_table, user_module,
     /// scheduler, modem_power, at_command, registered, pdp_context, name_resolution, client_hello, handshake,
     /// cloud_connected.
@@ -126,7 +143,7 @@ pub struct RunArguments {
     #[arg(long, value_name = "FILE")]
     pub snapshot_out: Option<PathBuf>,
     /// Go on from a state that --snapshot-out wrote; --for then counts from there.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["files", "firmware", "app", "dct", "seed", "set", "cloud", "no_cloud"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["files", "firmware", "app", "dct", "seed", "set", "no_cloud"])]
     pub snapshot_in: Option<PathBuf>,
 }
 

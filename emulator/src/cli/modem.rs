@@ -34,7 +34,7 @@ pub fn modem(arguments: &ModemArguments) -> Result<Outcome, CliError> {
     output.line(&format!("behind it: {}", names.join(", ")))?;
     output.line("Ctrl-C ends it")?;
     output.finish()?;
-    let network = network(&parts.modem, &parts.link, true);
+    let network = network(&parts.modem, &parts.link, Some(&parts.update));
     let mut server = Server::new(Modem::new(parts.modem, network), arguments.seed, terminal, transcript, capture);
     let went = (|| {
         if arguments.power == PowerAtStart::On {

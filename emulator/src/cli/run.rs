@@ -15,6 +15,7 @@ use super::arguments::Pace;
 use super::duration::seconds;
 use super::hashes::Hashes;
 use super::output::Output;
+use super::outside::{Exchanged, Outside};
 use super::parts::Parts;
 use super::press::{Button, Edge, edges};
 use super::show::{Event, Json, Lines, Plain, Show, event_text, event_time_ps, translate};
@@ -35,6 +36,8 @@ pub fn run(arguments: &RunArguments) -> Result<Outcome, CliError> {
     if capture.is_some() {
         machine.world.state.electron.watch_traffic();
     }
+    let pace = pace(arguments)?;
+    let outside = Outside::open(arguments, &mut machine)?;
     let stop = stop_on_interrupt();
     let is_live = !arguments.json
         && !arguments.plain
@@ -51,6 +54,7 @@ pub fn run(arguments: &RunArguments) -> Result<Outcome, CliError> {
     };
     let mut runner = Runner::new(arguments, machine, symbols, compare, show, stop);
     runner.capture = capture;
+    (runner.outside, runner.pace) = (outside, pace);
     let went = runner.go();
     let ended = runner.show.end();
     if is_live {
@@ -67,15 +71,46 @@ pub fn run(arguments: &RunArguments) -> Result<Outcome, CliError> {
 fn make(arguments: &RunArguments) -> Result<(Machine, SymbolTable, String), CliError> {
     if let Some(path) = &arguments.snapshot_in {
         let snapshot = snapshot_file::read(path)?;
-        let machine = Machine::restore(&snapshot, arguments.semihosting)?;
+        let mut machine = Machine::restore(&snapshot, arguments.semihosting)?;
+        command(arguments, &mut machine)?;
         return Ok((machine, SymbolTable::default(), path.display().to_string()));
     }
     let mut parts = Parts::default();
     settings::apply(&mut parts, &arguments.set)?;
     let guest = load::load(arguments)?;
-    let machine = parts.machine(guest.flash, arguments.seed, arguments.semihosting, guest.cloud)?;
+    let mut machine = parts.machine(guest.flash, arguments.seed, arguments.semihosting, guest.cloud)?;
+    command(arguments, &mut machine)?;
     let title = arguments.firmware.as_ref().map_or_else(|| "own images".to_owned(), |v| format!("firmware {v}"));
     Ok((machine, guest.symbols, title))
+}
+
+/// How fast the run goes: with a real network behind it never faster than that can answer.
+fn pace(arguments: &RunArguments) -> Result<Pace, CliError> {
+    match (arguments.pace, &arguments.gateway) {
+        (Some(Pace::Free), Some(_)) => {
+            let text = "--pace free does not go with --gateway: the real network cannot keep up; leave --pace out";
+            Err(CliError::Usage(text.to_owned()))
+        }
+        (Some(pace), _) => Ok(pace),
+        (None, Some(_)) => Ok(Pace::Outside),
+        (None, None) => Ok(Pace::Free),
+    }
+}
+
+/// Gives the operator of the device service the commands of `--cloud`.
+fn command(arguments: &RunArguments, machine: &mut Machine) -> Result<(), CliError> {
+    let commands = arguments.cloud.iter().filter_map(|argument| argument.0.as_ref());
+    for command in commands {
+        let prepared = command.prepare()?;
+        let text = prepared.text.clone();
+        let network = machine.world.state.electron.modem.network();
+        let Some(service) = network.service_mut() else {
+            let text = format!("--cloud {text:?}: the snapshot has no device service; make it without --no-cloud");
+            return Err(CliError::Usage(text));
+        };
+        service.command(prepared).map_err(|error| CliError::Usage(format!("--cloud {text:?}: {error}")))?;
+    }
+    Ok(())
 }
 
 struct Runner<'a> {
@@ -86,6 +121,10 @@ struct Runner<'a> {
     show: Box<dyn Show>,
     capture: Option<Capture>,
     stop: Arc<AtomicBool>,
+    outside: Outside,
+    pace: Pace,
+    /// From when on virtual time keeps to real time, on both clocks.
+    paced_from: Option<(u64, Instant)>,
     edges: std::vec::IntoIter<Edge>,
     next_edge: Option<Edge>,
     end_ps: u64,
@@ -129,6 +168,9 @@ impl<'a> Runner<'a> {
             show,
             capture: None,
             stop,
+            outside: Outside::Nobody,
+            pace: Pace::Free,
+            paced_from: None,
             edges,
             next_edge,
             end_ps: from_ps.saturating_add(arguments.for_ps),
@@ -149,7 +191,14 @@ impl<'a> Runner<'a> {
     }
 
     fn go(&mut self) -> Result<(), CliError> {
-        let went = self.slices();
+        if let Some(end_ps) = self.outside.end_ps() {
+            self.end_ps = end_ps;
+        }
+        let went = self.slices().and_then(|()| {
+            let exchanged = self.outside.finish(&mut self.machine)?;
+            self.take_exchanged(exchanged);
+            self.report()
+        });
         self.host = self.started.elapsed();
         for event in self.lines.stale(u64::MAX) {
             self.show.event(&event, &self.symbols)?;
@@ -168,9 +217,14 @@ impl<'a> Runner<'a> {
             if now_ps >= self.end_ps {
                 break;
             }
+            let exchanged = self.outside.exchange(&mut self.machine)?;
+            self.take_exchanged(exchanged);
+            if self.exited {
+                break;
+            }
             let slice_end_ps = (now_ps / SLICE_PS + 1) * SLICE_PS;
             let edge_ps = self.next_edge.map_or(u64::MAX, |edge| edge.at_ps);
-            self.advance(slice_end_ps.min(edge_ps).min(self.end_ps))?;
+            self.advance(slice_end_ps.min(edge_ps).min(self.end_ps).min(self.outside.next_ps()))?;
             self.report()?;
             self.show.look(&self.machine)?;
             if self.is_over() {
@@ -188,6 +242,12 @@ impl<'a> Runner<'a> {
             return Err(CliError::Usage(text.to_owned()));
         }
         Ok(())
+    }
+
+    fn take_exchanged(&mut self, exchanged: Exchanged) {
+        self.pending.extend(exchanged.crossings.into_iter().map(Event::Crossing));
+        self.findings.extend(exchanged.findings);
+        self.exited |= exchanged.is_over;
     }
 
     /// Runs up to a time; hashes on the way.
@@ -335,13 +395,24 @@ impl<'a> Runner<'a> {
         self.exited || is_reached || is_strict_broken || self.stop.load(Ordering::Relaxed)
     }
 
-    /// With `--pace real` waits until the host's clock has come as far as the virtual one.
-    fn keep_pace(&self) {
-        if self.arguments.pace == Pace::Free {
+    /// Waits, where the run is paced, until the host's clock has come as far as the virtual one.
+    fn keep_pace(&mut self) {
+        let is_paced = match self.pace {
+            Pace::Free => false,
+            Pace::Real => true,
+            Pace::Outside => self.outside.has_left(),
+        };
+        if !is_paced {
             return;
         }
-        let virtual_us = (self.machine.now().time_ps - self.from_ps) / 1_000_000;
-        let ahead = Duration::from_micros(virtual_us).saturating_sub(self.started.elapsed());
+        let now_ps = self.machine.now().time_ps;
+        let start = match self.pace {
+            Pace::Real => (self.from_ps, self.started),
+            Pace::Outside | Pace::Free => (now_ps, Instant::now()),
+        };
+        let (from_ps, from) = *self.paced_from.get_or_insert(start);
+        let virtual_us = (now_ps - from_ps) / 1_000_000;
+        let ahead = Duration::from_micros(virtual_us).saturating_sub(from.elapsed());
         std::thread::sleep(ahead);
     }
 

@@ -134,7 +134,7 @@ impl Server {
 
     /// PWR_ON low, and high again.
     fn press_power_key(&mut self, now_ps: u64) {
-        let needed_ps = self.modem.config().timing.power_on_low_min_us.saturating_mul(PS_PER_US);
+        let needed_ps = self.modem.config().power_on_low_us().saturating_mul(PS_PER_US);
         self.modem.set_power_key(now_ps, false);
         self.modem.set_power_key(now_ps.saturating_add(needed_ps).saturating_add(KEY_PS), true);
     }

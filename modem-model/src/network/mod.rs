@@ -10,6 +10,7 @@ pub mod link;
 pub mod mqtt;
 pub mod nat;
 pub mod ntp;
+pub mod outside;
 pub mod packet;
 pub mod peer;
 pub mod service;
@@ -37,6 +38,7 @@ pub use mqtt::{Broker, BrokerConfig};
 use nat::Nat;
 pub use nat::NatConfig;
 pub use ntp::NtpServer;
+pub use outside::{OutboundAt, Outside};
 pub use packet::{Endpoint, Packet, Payload, Protocol};
 pub use peer::{Peer, PeerAt, PeerOutput};
 pub use service::{CloudEvent, CloudEventKind, DeviceService};
@@ -98,6 +100,7 @@ pub(crate) struct Arrival {
 pub struct Network {
     link: LinkConfig,
     peers: Vec<PeerAt>,
+    outside: Option<Box<Outside>>,
     in_flight: TimerQueue<Flight>,
     uplink: Direction,
     downlink: Direction,
@@ -121,6 +124,7 @@ impl Network {
         Self {
             link,
             peers,
+            outside: None,
             in_flight: TimerQueue::default(),
             uplink: Direction::default(),
             downlink: Direction::default(),
@@ -145,6 +149,21 @@ impl Network {
     /// Adds a peer.
     pub fn add_peer(&mut self, peer: PeerAt) {
         self.peers.push(peer);
+    }
+
+    /// What no peer answers goes to the real network from now on, over new connections.
+    pub fn attach_outside(&mut self) {
+        self.outside = Some(Box::default());
+    }
+
+    /// The border to the real network, if there is one.
+    pub fn outside_mut(&mut self) -> Option<&mut Outside> {
+        self.outside.as_deref_mut()
+    }
+
+    /// Takes what has left for the real network since the last call.
+    pub fn take_outbound(&mut self) -> Vec<OutboundAt> {
+        self.outside.as_deref_mut().map(Outside::take_outbound).unwrap_or_default()
     }
 
     /// Takes the datagrams that nobody answered since the last call.
@@ -253,7 +272,9 @@ impl Network {
 
     /// When [`advance`](Self::advance) has something to do next.
     pub fn next_wake_ps(&self) -> u64 {
-        self.peers.iter().map(|p| p.peer.next_wake_ps()).fold(self.in_flight.next_ps(), u64::min)
+        let outside_ps = self.outside.as_ref().map_or(u64::MAX, |outside| outside.next_wake_ps());
+        let peers = self.peers.iter().map(|p| p.peer.next_wake_ps());
+        peers.fold(self.in_flight.next_ps().min(outside_ps), u64::min)
     }
 
     /// Handles the next thing that is due by `now_ps`.
@@ -273,6 +294,9 @@ impl Network {
         for peer in self.peers.iter_mut().filter(|p| p.peer.next_wake_ps() <= now_ps) {
             peer.peer.advance(now_ps, &mut output, decisions);
         }
+        if let Some(outside) = self.outside.as_mut().filter(|outside| outside.next_wake_ps() <= now_ps) {
+            outside.advance(now_ps, &mut output, decisions);
+        }
         self.take_output(now_ps, output, decisions);
     }
 
@@ -283,9 +307,16 @@ impl Network {
     fn deliver(&mut self, time_ps: u64, mut packet: Packet, decisions: &mut Decisions) {
         self.nat.outbound(&self.link.nat, time_ps, &mut packet, decisions);
         let mut output = PeerOutput::default();
-        match self.peers.iter_mut().find(|p| p.listens(&packet)) {
-            Some(peer) => peer.peer.receive(time_ps, packet, &mut output, decisions),
-            None => match packet.payload {
+        if let Some(name) = self.unknown_name(&packet)
+            && let Some(outside) = &mut self.outside
+        {
+            outside.resolve(time_ps, name, packet, &mut output);
+            return self.take_output(time_ps, output, decisions);
+        }
+        match (self.peers.iter_mut().find(|p| p.listens(&packet)), &mut self.outside) {
+            (Some(peer), _) => peer.peer.receive(time_ps, packet, &mut output, decisions),
+            (None, Some(outside)) => outside.receive(time_ps, packet, &mut output, decisions),
+            (None, None) => match packet.payload {
                 Payload::Udp(bytes) => {
                     if self.unanswered.len() >= OBSERVATIONS_MAX {
                         self.unanswered.pop_front();
@@ -303,6 +334,16 @@ impl Network {
             },
         }
         self.take_output(time_ps, output, decisions);
+    }
+
+    /// The name that a query to a name server in process asks for, if it is to be asked in the real network.
+    fn unknown_name(&self, packet: &Packet) -> Option<String> {
+        self.outside.as_ref()?;
+        let peer = self.peers.iter().find(|peer| peer.listens(packet))?;
+        match (&peer.peer, &packet.payload) {
+            (Peer::Dns(server), Payload::Udp(query)) => server.unknown_name(query),
+            _ => None,
+        }
     }
 
     fn take_output(&mut self, time_ps: u64, output: PeerOutput, decisions: &mut Decisions) {
