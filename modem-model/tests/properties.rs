@@ -5,7 +5,8 @@ mod common;
 
 use common::Client;
 use lockstep_modem::line::bit_ps;
-use lockstep_modem::time::PS_PER_MS;
+use lockstep_modem::network::{DirectionConfig, LinkConfig, NatConfig, Probability};
+use lockstep_modem::time::{DurationRange, PS_PER_MS};
 use lockstep_modem::{Modem, ModemConfig, Network, Output};
 use lockstep_traces::Decisions;
 use proptest::prelude::*;
@@ -20,6 +21,7 @@ enum Act {
     Reset(bool),
     Lvloe(bool),
     Coverage(bool),
+    LinkDown(bool),
     Detach,
 }
 
@@ -64,6 +66,7 @@ fn act() -> impl Strategy<Value = Act> {
             1 => any::<bool>().prop_map(Act::Reset),
             1 => any::<bool>().prop_map(Act::Lvloe),
             1 => any::<bool>().prop_map(Act::Coverage),
+            1 => any::<bool>().prop_map(Act::LinkDown),
             1 => Just(Act::Detach),
         ],
     ]
@@ -79,12 +82,32 @@ fn perform(client: &mut Client, act: &Act) {
         Act::Reset(high) => client.modem.set_reset(now_ps, *high),
         Act::Lvloe(high) => client.modem.set_lvloe(now_ps, *high),
         Act::Coverage(on) => client.modem.set_coverage(now_ps, *on),
+        Act::LinkDown(is_down) => client.modem.set_link_down(now_ps, *is_down),
         Act::Detach => client.modem.network_detach(now_ps),
     }
 }
 
+/// Half of the links do to packets whatever a link can do.
+fn network(seed: u64) -> Network {
+    if seed.is_multiple_of(2) {
+        return Network::default();
+    }
+    let bad = DirectionConfig {
+        bandwidth_bps: 50_000,
+        queue_bytes: 4_096,
+        loss: Probability::percent(5),
+        reordering: Probability::percent(5),
+        duplication: Probability::percent(5),
+        ..DirectionConfig::default()
+    };
+    let nat = NatConfig { tcp_idle_timeout: Some(DurationRange::ms(2_000, 9_000)), ..NatConfig::third_party_sim() };
+    let link = LinkConfig { uplink: bad.clone(), downlink: bad, nat, ..LinkConfig::default() };
+    let good = Network::default();
+    Network::new(link, good.peers().to_vec())
+}
+
 fn client(seed: u64, stride_ps: u64) -> Client {
-    let mut client = Client::new(ModemConfig::default(), Network::default(), seed);
+    let mut client = Client::new(ModemConfig::default(), network(seed), seed);
     client.power_on();
     client.wait_ms(12_000);
     // Something to talk through: packet data, a connected TCP socket and a UDP socket.
