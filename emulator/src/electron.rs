@@ -6,7 +6,11 @@
 
 use std::net::Ipv4Addr;
 
-use lockstep_modem::network::{Captured, CloudEvent, DnsServer, LinkConfig, Peer, PeerAt};
+use lockstep_modem::network::http::HttpRequest;
+use lockstep_modem::network::mqtt::BrokerEvent;
+use lockstep_modem::network::{
+    Broker, Captured, CloudEvent, DnsServer, HttpServer, LinkConfig, OutboundAt, Peer, PeerAt, directory,
+};
 use lockstep_modem::{AtLogEntry, Datagram, Modem, ModemConfig, Network, Output};
 use lockstep_peripherals::board::{Bq24195, Button, I2cTarget, Max17043};
 use lockstep_peripherals::soc::{Soc, SocSettings};
@@ -35,6 +39,54 @@ pub const LOW_BAT: Pin = Pin::new(Port::C, 13);
 pub const D7: Pin = Pin::new(Port::A, 13);
 const PMIC_BUS: u8 = 3;
 
+/// Something on the wires between the modem and its host, be that the microcontroller or a program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LineEvent {
+    /// A character to the modem.
+    ToModem {
+        /// When its stop bit ended, in picoseconds.
+        end_ps: u64,
+        /// Duration of one bit in picoseconds.
+        bit_ps: u64,
+        /// The character.
+        data: u8,
+    },
+    /// A character from the modem.
+    FromModem {
+        /// When its stop bit ended, in picoseconds.
+        end_ps: u64,
+        /// Duration of one bit in picoseconds.
+        bit_ps: u64,
+        /// The character.
+        data: u8,
+    },
+    /// The host is (`true`) or is not ready to receive.
+    Rts {
+        /// When, in picoseconds.
+        time_ps: u64,
+        /// The new state.
+        asserted: bool,
+    },
+    /// The modem is or is not ready to receive.
+    Cts {
+        /// When, in picoseconds.
+        time_ps: u64,
+        /// The new state.
+        asserted: bool,
+    },
+}
+
+impl LineEvent {
+    /// What a modem did to its line, if it did something to that.
+    pub fn of(output: &Output) -> Option<Self> {
+        match *output {
+            Output::Byte { data, bit_ps, end_ps } => Some(Self::FromModem { end_ps, bit_ps, data }),
+            Output::Cts { asserted, time_ps } => Some(Self::Cts { time_ps, asserted }),
+            Output::StartBit { .. } | Output::VInt { .. } | Output::Ri { .. } => None,
+        }
+    }
+}
+
 /// What the board's parts did that somebody may want to see. Not part of the simulated state: taken away as it comes.
 #[derive(Clone, Debug, Default)]
 pub struct BoardEvents {
@@ -48,7 +100,15 @@ pub struct BoardEvents {
     pub datagrams: Vec<Datagram>,
     /// What the device service saw.
     pub cloud: Vec<CloudEvent>,
-    /// Packets at the modem's side of the link.
+    /// What left for the real network.
+    pub outbound: Vec<OutboundAt>,
+    /// What the MQTT broker saw.
+    pub broker: Vec<BrokerEvent>,
+    /// What the HTTP server was asked.
+    pub http: Vec<HttpRequest>,
+    /// Characters and handshake on the modem's serial line, if somebody asked for them ([`Electron::watch_traffic`]).
+    pub line: Vec<LineEvent>,
+    /// Packets at the modem's side of the link; likewise.
     pub packets: Vec<Captured>,
 }
 
@@ -67,6 +127,8 @@ pub struct Electron {
     /// Observations since the last call of [`Electron::take_events`].
     #[serde(skip)]
     events: BoardEvents,
+    #[serde(skip)]
+    watches_traffic: bool,
 }
 
 impl Electron {
@@ -79,7 +141,13 @@ impl Electron {
             mode_button: Button::new(MODE_BUTTON),
             i2c_target: None,
             events: BoardEvents::default(),
+            watches_traffic: false,
         }
+    }
+
+    /// Observes every character on the modem's line and every packet from now on. Who does not ask does not pay.
+    pub fn watch_traffic(&mut self) {
+        self.watches_traffic = true;
     }
 
     /// Takes the observations made since the last call, if there are any.
@@ -90,6 +158,10 @@ impl Electron {
             && e.at.is_empty()
             && e.datagrams.is_empty()
             && e.cloud.is_empty()
+            && e.broker.is_empty()
+            && e.http.is_empty()
+            && e.line.is_empty()
+            && e.outbound.is_empty()
             && e.packets.is_empty());
         any.then(|| std::mem::take(&mut self.events))
     }
@@ -105,8 +177,17 @@ impl Electron {
         self.events.at.extend(self.modem.at_log().drain());
         self.events.datagrams.extend(self.modem.network().take_unanswered());
         self.events.cloud.extend(self.modem.network().take_cloud());
-        self.events.packets.extend(self.modem.network().take_captured());
-        self.modem.drain_outputs()
+        self.events.outbound.extend(self.modem.network().take_outbound());
+        let network = self.modem.network();
+        self.events.broker.extend(network.broker_mut().map(Broker::take_events).unwrap_or_default());
+        self.events.http.extend(network.http_mut().map(HttpServer::take_requests).unwrap_or_default());
+        let packets = self.modem.network().take_captured();
+        let outputs = self.modem.drain_outputs();
+        if self.watches_traffic {
+            self.events.packets.extend(packets);
+            self.events.line.extend(outputs.iter().filter_map(LineEvent::of));
+        }
+        outputs
     }
 
     fn target(&mut self) -> Option<&mut dyn I2cTarget> {
@@ -122,7 +203,11 @@ impl Board for Electron {
     fn uart_sent(&mut self, usart: u8, frame: UartFrame, now: Now) {
         if usart == MODEM_USART {
             if !frame.is_break {
-                self.modem.line_rx(now.time_ps, frame.data as u8, frame.bit_ps);
+                let (end_ps, bit_ps, data) = (now.time_ps, frame.bit_ps, frame.data as u8);
+                self.modem.line_rx(end_ps, data, bit_ps);
+                if self.watches_traffic {
+                    self.events.line.push(LineEvent::ToModem { end_ps, bit_ps, data });
+                }
             }
         } else {
             self.events.serial.push((usart, frame.data as u8, now));
@@ -132,6 +217,9 @@ impl Board for Electron {
     fn uart_rts(&mut self, usart: u8, asserted: bool, now: Now) {
         if usart == MODEM_USART {
             self.modem.set_dte_rts(now.time_ps, asserted);
+            if self.watches_traffic {
+                self.events.line.push(LineEvent::Rts { time_ps: now.time_ps, asserted });
+            }
         }
     }
 
@@ -196,7 +284,7 @@ pub struct DeviceSettings {
 }
 
 /// The network behind a modem: a name server at the addresses that the network tells the modem, and at 8.8.8.8, which
-/// firmware falls back to; and the device service, if wanted.
+/// firmware falls back to; the services of the [`directory`]; and the device service, if wanted.
 pub fn network(modem: &ModemConfig, link: &LinkConfig, cloud: bool) -> Network {
     let mut network = Network::new(link.clone(), Vec::new());
     let told = [modem.pdp.dns_primary, modem.pdp.dns_secondary];
@@ -206,6 +294,9 @@ pub fn network(modem: &ModemConfig, link: &LinkConfig, cloud: bool) -> Network {
     servers.dedup();
     for address in servers {
         network.add_peer(PeerAt { address, port: Some(53), peer: Peer::Dns(DnsServer::default()) });
+    }
+    for peer in directory::services(cloud::EPOCH_UNIX_S) {
+        network.add_peer(peer);
     }
     if cloud {
         network.add_peer(cloud::service());

@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod cli;
+mod pcap;
 mod pty;
 mod view;
 

@@ -11,15 +11,21 @@
 #![forbid(unsafe_code)]
 
 pub mod at_log;
+mod clock;
 mod commands;
 pub mod config;
+pub mod duration;
 pub mod errors;
+pub mod events;
 mod execution;
+mod faults;
 pub mod grammar;
 pub mod ledger;
 pub mod line;
+mod messages;
 pub mod modem;
 pub mod network;
+mod nvm;
 pub mod pdp;
 pub mod power;
 mod profile;
@@ -33,7 +39,9 @@ mod urc;
 
 pub use at_log::{AtLog, AtLogEntry, Direction};
 pub use config::{Model, ModemConfig};
+pub use events::{Change, Plan};
 pub use ledger::CommandLedger;
+pub use messages::SentMessage;
 pub use modem::{Modem, Output};
 pub use network::{Datagram, Network};
 pub use power::PowerState;

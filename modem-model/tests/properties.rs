@@ -4,10 +4,11 @@
 mod common;
 
 use common::Client;
+use lockstep_modem::config::{Admission, SimState};
 use lockstep_modem::line::bit_ps;
 use lockstep_modem::network::{DirectionConfig, LinkConfig, NatConfig, Probability};
 use lockstep_modem::time::{DurationRange, PS_PER_MS};
-use lockstep_modem::{Modem, ModemConfig, Network, Output};
+use lockstep_modem::{Change, Modem, ModemConfig, Network, Output};
 use lockstep_traces::Decisions;
 use proptest::prelude::*;
 
@@ -20,9 +21,7 @@ enum Act {
     PowerKey(bool),
     Reset(bool),
     Lvloe(bool),
-    Coverage(bool),
-    LinkDown(bool),
-    Detach,
+    Change(Change),
 }
 
 fn socket_command() -> impl Strategy<Value = Vec<u8>> {
@@ -53,6 +52,22 @@ fn socket_command() -> impl Strategy<Value = Vec<u8>> {
     .prop_map(|text| format!("{text}\r\n").into_bytes())
 }
 
+fn change() -> impl Strategy<Value = Change> {
+    prop_oneof![
+        any::<bool>().prop_map(Change::Coverage),
+        any::<bool>().prop_map(Change::LinkDown),
+        Just(Change::Detach),
+        Just(Change::PdpDrop),
+        any::<bool>().prop_map(Change::PdpRefused),
+        any::<bool>().prop_map(Change::Supply),
+        (0..32u8, 0..8u8).prop_map(|(strength, quality)| Change::Signal { strength, quality }),
+        prop_oneof![Just(Admission::Home), Just(Admission::Roaming), Just(Admission::Denied)]
+            .prop_map(Change::Admission),
+        prop_oneof![Just(SimState::Ready), Just(SimState::Absent)].prop_map(Change::Sim),
+        "[ -~]{0,20}".prop_map(|text| Change::Sms { from: "+15550100".to_owned(), text }),
+    ]
+}
+
 fn act() -> impl Strategy<Value = Act> {
     prop_oneof![
         12 => socket_command().prop_map(Act::Send),
@@ -65,9 +80,7 @@ fn act() -> impl Strategy<Value = Act> {
             1 => any::<bool>().prop_map(Act::PowerKey),
             1 => any::<bool>().prop_map(Act::Reset),
             1 => any::<bool>().prop_map(Act::Lvloe),
-            1 => any::<bool>().prop_map(Act::Coverage),
-            1 => any::<bool>().prop_map(Act::LinkDown),
-            1 => Just(Act::Detach),
+            3 => change().prop_map(Act::Change),
         ],
     ]
 }
@@ -81,9 +94,7 @@ fn perform(client: &mut Client, act: &Act) {
         Act::PowerKey(high) => client.modem.set_power_key(now_ps, *high),
         Act::Reset(high) => client.modem.set_reset(now_ps, *high),
         Act::Lvloe(high) => client.modem.set_lvloe(now_ps, *high),
-        Act::Coverage(on) => client.modem.set_coverage(now_ps, *on),
-        Act::LinkDown(is_down) => client.modem.set_link_down(now_ps, *is_down),
-        Act::Detach => client.modem.network_detach(now_ps),
+        Act::Change(change) => client.modem.change(now_ps, change.clone()),
     }
 }
 
@@ -203,7 +214,7 @@ proptest! {
             }
         }
         // A reset puts any of it right. It waits for commands still to be executed: the last may switch the modem off.
-        for act in [Act::Lvloe(false), Act::Rts(true), Act::PowerKey(true), Act::Reset(true), Act::Wait(60_000),
+        for act in [Act::Change(Change::Supply(true)), Act::Lvloe(false), Act::Rts(true), Act::PowerKey(true), Act::Reset(true), Act::Wait(60_000),
             Act::PowerKey(false), Act::Wait(20), Act::PowerKey(true), Act::Wait(6000),
             Act::Reset(false), Act::Wait(100), Act::Reset(true), Act::Wait(8000)] {
             perform(&mut client, &act);

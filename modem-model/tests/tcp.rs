@@ -5,6 +5,7 @@ mod common;
 use std::net::Ipv4Addr;
 
 use common::Client;
+use lockstep_modem::events::Change;
 use lockstep_modem::network::{
     Captured, DirectionConfig, Echo, EchoForm, LinkConfig, NatConfig, Payload, Peer, PeerAt, Probability,
 };
@@ -87,14 +88,14 @@ fn bytes_arrive_whole_and_in_order_however_bad_the_link_is() {
 fn what_is_written_out_of_coverage_is_sent_when_it_is_back() {
     let mut client = client(LinkConfig::default());
     client.ok(&format!("AT+USOCO=0,{ECHO}"));
-    client.modem.set_coverage(client.now_ps, false);
+    client.modem.change(client.now_ps, Change::Coverage(false));
     client.ok("AT+USOWR=0,3,\"abc\"");
     client.wait_ms(20_000);
     assert_eq!(client.ok("AT+USOCTL=0,11"), "\r\n+USOCTL: 0,11,3\r\n\r\nOK\r\n", "not acknowledged");
-    client.modem.set_coverage(client.now_ps, true);
+    client.modem.change(client.now_ps, Change::Coverage(true));
     client.wait_ms(20_000);
     assert!(String::from_utf8_lossy(&client.take()).contains("+UUSORD: 0,3"));
-    assert_eq!(client.ok("AT+USORD=0,3"), "\r\n+USORD: 0,3,\"abc\"\r\n\r\nOK\r\n");
+    assert_eq!(client.ok("AT+USORD=0,3"), "\r\n+USORD: 0,3,\"abc\"\r\nOK\r\n");
     assert!(client.modem.ledger().entries().is_empty());
     let lost = client.modem.network().take_captured().iter().filter(|captured| captured.is_lost).count();
     assert!((3..=6).contains(&lost), "{lost}: one and its repetitions after 1, 3, 7, 15 s");
@@ -103,14 +104,14 @@ fn what_is_written_out_of_coverage_is_sent_when_it_is_back() {
 #[test]
 fn a_dead_link_times_out_and_a_dead_connection_is_told() {
     let mut client = client(LinkConfig::default());
-    client.modem.set_link_down(client.now_ps, true);
+    client.modem.change(client.now_ps, Change::LinkDown(true));
     let start_ps = client.now_ps;
     assert_eq!(client.command(&format!("AT+USOCO=0,{ECHO}")), "\r\n+CME ERROR: operation not allowed\r\n");
     assert_eq!((client.now_ps - start_ps) / PS_PER_MS / 1000, 75, "the limit of AT+USOCO");
     assert_eq!(client.ok("AT+USOER"), "\r\n+USOER: 110\r\n\r\nOK\r\n");
-    client.modem.set_link_down(client.now_ps, false);
+    client.modem.change(client.now_ps, Change::LinkDown(false));
     client.ok(&format!("AT+USOCO=0,{ECHO}"));
-    client.modem.set_link_down(client.now_ps, true);
+    client.modem.change(client.now_ps, Change::LinkDown(true));
     client.ok("AT+USOWR=0,1,\"x\"");
     client.wait_ms(240_000);
     assert_eq!((client.take(), client.ok("AT+USOCTL=0,10").contains("0,10,4")), (vec![], true));
@@ -140,7 +141,7 @@ fn a_connection_that_the_network_forgot_is_reset() {
     client.wait_ms(1_000);
     assert_eq!(client.take(), b"\r\n+UUSOCL: 0\r\n");
     assert_eq!(client.ok("AT+USOCTL=0,1"), "\r\n+USOCTL: 0,1,104\r\n\r\nOK\r\n");
-    assert_eq!(client.ok("AT+USORD=0,2"), "\r\n+USORD: 0,2,\"xx\"\r\n\r\nOK\r\n", "what came before stays readable");
+    assert_eq!(client.ok("AT+USORD=0,2"), "\r\n+USORD: 0,2,\"xx\"\r\nOK\r\n", "what came before stays readable");
     assert!(client.command("AT+USORD=0,2").contains("ERROR"));
 }
 

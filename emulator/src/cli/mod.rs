@@ -1,5 +1,6 @@
 //! The command line: arguments, exit codes, errors.
 
+mod app;
 mod arguments;
 mod dct;
 pub mod duration;
@@ -12,6 +13,7 @@ mod logging;
 mod modem;
 pub mod options;
 pub mod output;
+mod outside;
 mod parts;
 mod press;
 mod run;
@@ -60,6 +62,7 @@ pub fn main() -> ExitCode {
         Command::Inspect(arguments) => images::inspect(arguments),
         Command::Images(command) => images::images(command),
         Command::Dct(command) => dct::dct(command),
+        Command::App(command) => app::app(command),
         Command::Settings(arguments) => settings::list(arguments),
     };
     let outcome = outcome.unwrap_or_else(|error| {

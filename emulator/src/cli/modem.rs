@@ -10,6 +10,7 @@ use super::arguments::{ModemArguments, PowerAtStart};
 use super::output::Output;
 use super::parts::Parts;
 use super::{CliError, Outcome, settings, stop_on_interrupt};
+use crate::pcap::Capture;
 use crate::pty::{Server, Terminal, Transcript};
 
 /// Where the echo service is (RFC 862), over TCP and UDP: an address reserved for documentation.
@@ -25,6 +26,8 @@ pub fn modem(arguments: &ModemArguments) -> Result<Outcome, CliError> {
         Some(path) => Some(Transcript::create(path).map_err(CliError::io(path))?),
         None => None,
     };
+    let capture =
+        arguments.pcap.as_deref().map(|path| Capture::create(path).map_err(CliError::io(path))).transpose()?;
     let baud_hz = if parts.modem.baud_hz == 0 { DEFAULT_BAUD_HZ } else { parts.modem.baud_hz };
     let terminal = Terminal::new(&arguments.pty, baud_hz).map_err(CliError::io(&arguments.pty))?;
     let stop = stop_on_interrupt();
@@ -37,7 +40,7 @@ pub fn modem(arguments: &ModemArguments) -> Result<Outcome, CliError> {
     let mut network = network(&parts.modem, &parts.link, true);
     let (address, port) = ECHO;
     network.add_peer(PeerAt { address, port: Some(port), peer: Peer::Echo(Echo::new(EchoForm::Same)) });
-    let mut server = Server::new(Modem::new(parts.modem, network), arguments.seed, terminal, transcript);
+    let mut server = Server::new(Modem::new(parts.modem, network), arguments.seed, terminal, transcript, capture);
     let went = (|| {
         if arguments.power == PowerAtStart::On {
             server.boot()?;

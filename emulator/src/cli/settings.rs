@@ -1,11 +1,10 @@
 //! The table of settings: each with its name, what it takes, what it means, and how it is read and written.
 
-use std::fmt::Display;
 use std::net::Ipv4Addr;
-use std::str::FromStr;
 
 use lockstep_modem::Model;
 use lockstep_modem::config::{Admission, SimState};
+use lockstep_modem::events::{self, Plan};
 use lockstep_modem::network::{NatConfig, Outage, Probability};
 use lockstep_modem::time::DurationRange;
 use lockstep_peripherals::board::bq24195::PowerSource;
@@ -47,7 +46,7 @@ macro_rules! plain {
         })*
     };
 }
-plain!(u8, u16, u32, u64, usize, bool, Ipv4Addr);
+plain!(u8, u16, u32, u64, usize, bool, Ipv4Addr, DurationRange, Model, Admission, SimState, Plan);
 
 impl Value for String {
     /// Printable ASCII without what would end a quoted string of the modem's answers.
@@ -66,27 +65,6 @@ impl<T: Value> Value for Option<T> {
     }
     fn write(&self) -> String {
         self.as_ref().map_or_else(|| "none".to_owned(), Value::write)
-    }
-}
-
-impl Value for DurationRange {
-    fn read(text: &str) -> Option<Self> {
-        let us = |text: &str| parse_duration_ps(text).ok().map(|ps| ps / 1_000_000);
-        let (low_us, high_us) = match text.split_once("..") {
-            Some((low, high)) => (us(low)?, us(high)?),
-            None => (us(text)?, us(text)?),
-        };
-        (low_us <= high_us).then_some(Self { low_us, high_us })
-    }
-    fn write(&self) -> String {
-        let one = |us: u64| match us {
-            0 => "0s".to_owned(),
-            _ if us.is_multiple_of(1_000_000) => format!("{}s", us / 1_000_000),
-            _ if us.is_multiple_of(1_000) => format!("{}ms", us / 1_000),
-            _ => format!("{us}us"),
-        };
-        let (low, high) = (one(self.low_us), one(self.high_us));
-        if low == high { low } else { format!("{low}..{high}") }
     }
 }
 
@@ -147,40 +125,8 @@ macro_rules! named {
         }
     };
 }
-named!(Model: "sara-u260" = Model::SaraU260 => Model::SaraU260, "sara-u270" = Model::SaraU270 => Model::SaraU270,
-    "sara-u201" = Model::SaraU201 => Model::SaraU201, "sara-g350" = Model::SaraG350 => Model::SaraG350);
-named!(Admission: "home" = Admission::Home => Admission::Home, "roaming" = Admission::Roaming => Admission::Roaming,
-    "denied" = Admission::Denied => Admission::Denied);
 named!(PowerSource: "none" = PowerSource::None => PowerSource::None,
     "usb-host" = PowerSource::UsbHost => PowerSource::UsbHost, "adapter" = PowerSource::Adapter => PowerSource::Adapter);
-
-impl Value for SimState {
-    fn read(text: &str) -> Option<Self> {
-        let digits = |text: &str, lengths: std::ops::RangeInclusive<usize>| {
-            (lengths.contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit())).then(|| text.to_owned())
-        };
-        match text.split_once(':') {
-            None => match text {
-                "ready" => Some(Self::Ready),
-                "absent" => Some(Self::Absent),
-                "failure" => Some(Self::Failure),
-                _ => None,
-            },
-            Some(("pin", pin)) => Some(Self::Pin { pin: digits(pin, 4..=8)?, tries: 3 }),
-            Some(("puk", puk)) => Some(Self::Puk { puk: digits(puk, 8..=8)?, tries: 10 }),
-            Some(_) => None,
-        }
-    }
-    fn write(&self) -> String {
-        match self {
-            Self::Ready => "ready".to_owned(),
-            Self::Absent => "absent".to_owned(),
-            Self::Failure => "failure".to_owned(),
-            Self::Pin { pin, .. } => format!("pin:{pin}"),
-            Self::Puk { puk, .. } => format!("puk:{puk}"),
-        }
-    }
-}
 
 impl Value for [u8; 12] {
     fn read(text: &str) -> Option<Self> {
@@ -204,10 +150,10 @@ fn within<T: PartialOrd>(value: T, low: T, high: T) -> Option<T> {
 }
 
 macro_rules! setting {
-    ($key:literal, $takes:literal, $help:literal, $($path:ident).+) => {
+    ($key:literal, $takes:expr, $help:literal, $($path:ident).+) => {
         setting!($key, $takes, $help, $($path).+, |value| Some(value))
     };
-    ($key:literal, $takes:literal, $help:literal, $($path:ident).+, $check:expr) => {
+    ($key:literal, $takes:expr, $help:literal, $($path:ident).+, $check:expr) => {
         Setting {
             key: $key,
             takes: $takes,
@@ -288,6 +234,12 @@ macro_rules! startup {
 /// All settings.
 pub const SETTINGS: &[Setting] = &[
     setting!("modem.model", "sara-u260, sara-u270, sara-u201 or sara-g350", "the module", modem.model),
+    setting!(
+        "modem.events",
+        events::SYNTAX,
+        "what happens to the modem and the world around it, and when",
+        modem.events
+    ),
     setting!("modem.imei", "text", "what AT+CGSN answers", modem.imei),
     setting!("modem.firmware_version", "text", "what AT+CGMR answers", modem.firmware_version),
     setting!("modem.application_version", "text", "what ATI9 answers behind the version", modem.application_version),
@@ -313,10 +265,11 @@ pub const SETTINGS: &[Setting] = &[
         modem.behaviour.urc_during_command
     ),
     setting!(
-        "modem.urc_between_line_and_ok",
-        "true or false",
-        "URCs appear between an information line and its OK",
-        modem.behaviour.urc_between_line_and_ok
+        "modem.urc_between_line_and_ok_percent",
+        "0 to 100",
+        "of the URCs that may stand between an information line and its OK, how many of a hundred do",
+        modem.behaviour.urc_between_line_and_ok_percent,
+        |percent| within(percent, 0, 100)
     ),
     setting!(
         "modem.unread_data_survives_close",
@@ -332,7 +285,7 @@ pub const SETTINGS: &[Setting] = &[
     ),
     setting!(
         "modem.timing.power_on_low_min_us",
-        "microseconds",
+        "none (as the model asks) or microseconds",
         "PWR_ON low until the module starts",
         modem.timing.power_on_low_min_us
     ),
@@ -366,6 +319,11 @@ pub const SETTINGS: &[Setting] = &[
     timing!("modem.timing.dns_retry", dns_retry, "wait for a DNS answer before the next try"),
     setting!("modem.timing.dns_tries", "a number", "DNS tries", modem.timing.dns_tries),
     timing!("modem.timing.sleep_interval", sleep_interval, "AT+UPSV=1: between two moments of listening"),
+    timing!("modem.timing.sleep_interval_2g", sleep_interval_2g, "the same on 2G"),
+    timing!("modem.timing.register_timeout", register_timeout, "limit of AT+COPS=1"),
+    timing!("modem.timing.operator_scan", operator_scan, "AT+COPS=? until its answer"),
+    timing!("modem.timing.sms_send", sms_send, "Ctrl-Z of AT+CMGS until +CMGS"),
+    timing!("modem.timing.sms_delivery", sms_delivery, "a message sent to the modem until it is there"),
     setting!(
         "modem.timing.sleep_listen_us",
         "microseconds",
@@ -387,6 +345,9 @@ pub const SETTINGS: &[Setting] = &[
     setting!("sim.imsi", "text", "IMSI", modem.sim.imsi),
     setting!("sim.iccid", "text", "ICCID", modem.sim.iccid),
     setting!("sim.number", "none or text", "own number", modem.sim.number),
+    setting!("sim.message_places", "0 to 255", "short messages the card holds", modem.sim.message_places, |places| {
+        within(places, 0, 255)
+    }),
     setting!("cell.coverage", "true or false", "coverage at power-on", modem.cell.coverage),
     setting!(
         "cell.admission",
@@ -412,6 +373,12 @@ pub const SETTINGS: &[Setting] = &[
         "signal quality as AT+CSQ codes it",
         modem.cell.signal_quality,
         |v: u8| (v <= 7 || v == 99).then_some(v)
+    ),
+    setting!(
+        "cell.network_time_unix_s",
+        "none or seconds since 1970",
+        "time that the network tells, at power-on",
+        modem.cell.network_time_unix_s
     ),
     setting!("pdp.address", "an IPv4 address", "the device's address", modem.pdp.address),
     setting!("pdp.dns_primary", "none or an IPv4 address", "name server that the network tells", modem.pdp.dns_primary),
@@ -508,12 +475,6 @@ pub fn apply(parts: &mut Parts, options: &[KeyValue]) -> Result<(), CliError> {
         return Err(CliError::Usage(format!("chip.pll_lock_low_us ({low}) is above chip.pll_lock_high_us ({high})")));
     }
     Ok(())
-}
-
-/// The value of an own application's setting, for the same messages.
-pub fn parse_value<T: FromStr>(option: &KeyValue, takes: impl Display) -> Result<T, CliError> {
-    let KeyValue { key, value } = option;
-    value.parse().map_err(|_| CliError::Usage(format!("--app-set {key}={value}: it takes {takes}")))
 }
 
 /// `lockstep settings`.

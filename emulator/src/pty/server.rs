@@ -5,6 +5,7 @@ use std::io::Result;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use lockstep::electron::LineEvent;
 use lockstep_modem::line::{bit_ps, sample};
 use lockstep_modem::time::{PS_PER_MS, PS_PER_US};
 use lockstep_modem::{Modem, Output, PowerState};
@@ -12,6 +13,7 @@ use lockstep_traces::Decisions;
 
 use super::terminal::{ClientSettings, Ready, Terminal};
 use super::transcript::Transcript;
+use crate::pcap::Capture;
 
 /// Start bit, eight data bits, stop bit.
 const BITS_PER_CHARACTER: u64 = 10;
@@ -46,6 +48,7 @@ pub struct Server {
     decisions: Decisions,
     terminal: Terminal,
     transcript: Option<Transcript>,
+    capture: Option<Capture>,
     /// The instant of the modem's time `start_ps`.
     started: Instant,
     start_ps: u64,
@@ -63,7 +66,13 @@ pub struct Server {
 
 impl Server {
     /// A modem that is off.
-    pub fn new(modem: Modem, seed: u64, terminal: Terminal, transcript: Option<Transcript>) -> Self {
+    pub fn new(
+        modem: Modem,
+        seed: u64,
+        terminal: Terminal,
+        transcript: Option<Transcript>,
+        capture: Option<Capture>,
+    ) -> Self {
         Self {
             cts: modem.cts(),
             start_ps: modem.now_ps(),
@@ -72,6 +81,7 @@ impl Server {
             client: terminal.client_settings(),
             terminal,
             transcript,
+            capture,
             started: Instant::now(),
             is_open: false,
             wire_busy_until_ps: 0,
@@ -112,6 +122,7 @@ impl Server {
                 self.read(now_ps)?;
             }
         }
+        self.capture.as_mut().map_or(Ok(()), Capture::end)?;
         self.flush()
     }
 
@@ -122,7 +133,7 @@ impl Server {
 
     /// PWR_ON low, and high again.
     fn press_power_key(&mut self, now_ps: u64) {
-        let needed_ps = self.modem.config().timing.power_on_low_min_us.saturating_mul(PS_PER_US);
+        let needed_ps = self.modem.config().power_on_low_us().saturating_mul(PS_PER_US);
         self.modem.set_power_key(now_ps, false);
         self.modem.set_power_key(now_ps.saturating_add(needed_ps).saturating_add(KEY_PS), true);
     }
@@ -131,6 +142,9 @@ impl Server {
     fn advance(&mut self, to_ps: u64) -> Result<()> {
         self.modem.advance(to_ps, &mut self.decisions);
         while let Some(output) = self.modem.pop_output() {
+            if let (Some(capture), Some(event)) = (&mut self.capture, LineEvent::of(&output)) {
+                capture.line(&event);
+            }
             match output {
                 Output::Byte { data, bit_ps: sent_bit_ps, .. } if self.is_open => {
                     let client_bit_ps = self.client.baud_hz.map_or(sent_bit_ps, bit_ps);
@@ -144,11 +158,17 @@ impl Server {
         let network = self.modem.network();
         network.take_unanswered();
         network.take_cloud();
+        let packets = network.take_captured();
         let entries = self.modem.at_log().drain();
         if let Some(transcript) = &mut self.transcript {
             for entry in &entries {
                 transcript.entry(entry)?;
             }
+        }
+        if let Some(capture) = &mut self.capture {
+            packets.iter().for_each(|packet| capture.packet(packet));
+            entries.iter().for_each(|entry| capture.at(entry));
+            capture.advance(to_ps)?;
         }
         self.note_unmodelled(to_ps)?;
         if !entries.is_empty() {
@@ -182,6 +202,7 @@ impl Server {
         if is_held != self.is_held {
             self.is_held = is_held;
             self.modem.set_dte_rts(now_ps, !is_held);
+            self.capture_line(LineEvent::Rts { time_ps: now_ps, asserted: !is_held });
         }
         Ok(())
     }
@@ -225,10 +246,18 @@ impl Server {
         let (bit_ps, character_ps) = (self.client_bit_ps(), self.character_ps());
         for byte in to.iter().take(count) {
             self.wire_busy_until_ps = self.wire_busy_until_ps.max(now_ps).saturating_add(character_ps);
-            self.modem.line_rx(self.wire_busy_until_ps, *byte, bit_ps);
+            let (end_ps, data) = (self.wire_busy_until_ps, *byte);
+            self.modem.line_rx(end_ps, data, bit_ps);
+            self.capture_line(LineEvent::ToModem { end_ps, bit_ps, data });
         }
         self.traffic.to_modem += count as u64;
         Ok(())
+    }
+
+    fn capture_line(&mut self, event: LineEvent) {
+        if let Some(capture) = &mut self.capture {
+            capture.line(&event);
+        }
     }
 
     fn note_open(&mut self, is_open: bool, now_ps: u64) -> Result<()> {

@@ -303,7 +303,7 @@ fn read(modem: &mut Modem, args: Args<'_>, decisions: &mut Decisions) -> Handled
         }
     };
     announce_rest(modem, handle, Announcement::Uusord, decisions);
-    Ok(Outcome::Lines(vec![data_line(modem, format!("+USORD: {handle},{}", bytes.len()), &bytes)]))
+    Ok(Outcome::Data(data_line(modem, format!("+USORD: {handle},{}", bytes.len()), &bytes)))
 }
 
 fn read_from(modem: &mut Modem, args: Args<'_>, decisions: &mut Decisions) -> Handled {
@@ -321,7 +321,7 @@ fn read_from(modem: &mut Modem, args: Args<'_>, decisions: &mut Decisions) -> Ha
     };
     announce_rest(modem, handle, Announcement::Uusorf, decisions);
     let head = format!("+USORF: {handle},\"{}\",{},{}", from.address, from.port, bytes.len());
-    Ok(Outcome::Lines(vec![data_line(modem, head, &bytes)]))
+    Ok(Outcome::Data(data_line(modem, head, &bytes)))
 }
 
 /// One URC after each read that leaves data.

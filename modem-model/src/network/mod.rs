@@ -2,10 +2,15 @@
 //!
 //! Sans-IO: the caller sends packets in and takes those that arrived for the device out, at explicit times.
 
+pub mod directory;
 pub mod dns;
 pub mod echo;
+pub mod http;
 pub mod link;
+pub mod mqtt;
 pub mod nat;
+pub mod ntp;
+pub mod outside;
 pub mod packet;
 pub mod peer;
 pub mod service;
@@ -26,10 +31,14 @@ use serde::{Deserialize, Serialize};
 use crate::time::TimerQueue;
 pub use dns::{DnsRecord, DnsServer};
 pub use echo::{Echo, EchoForm};
+pub use http::{HttpConfig, HttpServer};
 use link::Direction;
 pub use link::{DirectionConfig, LinkConfig, Outage, Probability};
+pub use mqtt::{Broker, BrokerConfig};
 use nat::Nat;
 pub use nat::NatConfig;
+pub use ntp::NtpServer;
+pub use outside::{OutboundAt, Outside};
 pub use packet::{Endpoint, Packet, Payload, Protocol};
 pub use peer::{Peer, PeerAt, PeerOutput};
 pub use service::{CloudEvent, CloudEventKind, DeviceService};
@@ -91,6 +100,7 @@ pub(crate) struct Arrival {
 pub struct Network {
     link: LinkConfig,
     peers: Vec<PeerAt>,
+    outside: Option<Box<Outside>>,
     in_flight: TimerQueue<Flight>,
     uplink: Direction,
     downlink: Direction,
@@ -114,6 +124,7 @@ impl Network {
         Self {
             link,
             peers,
+            outside: None,
             in_flight: TimerQueue::default(),
             uplink: Direction::default(),
             downlink: Direction::default(),
@@ -138,6 +149,21 @@ impl Network {
     /// Adds a peer.
     pub fn add_peer(&mut self, peer: PeerAt) {
         self.peers.push(peer);
+    }
+
+    /// What no peer answers goes to the real network from now on, over new connections.
+    pub fn attach_outside(&mut self) {
+        self.outside = Some(Box::default());
+    }
+
+    /// The border to the real network, if there is one.
+    pub fn outside_mut(&mut self) -> Option<&mut Outside> {
+        self.outside.as_deref_mut()
+    }
+
+    /// Takes what has left for the real network since the last call.
+    pub fn take_outbound(&mut self) -> Vec<OutboundAt> {
+        self.outside.as_deref_mut().map(Outside::take_outbound).unwrap_or_default()
     }
 
     /// Takes the datagrams that nobody answered since the last call.
@@ -194,6 +220,29 @@ impl Network {
         })
     }
 
+    /// The MQTT broker, if there is one: its events are to be taken, and the operator may publish.
+    pub fn broker_mut(&mut self) -> Option<&mut Broker> {
+        self.stream_services().find_map(|service| match service {
+            Service::Mqtt(broker) => Some(&mut **broker),
+            _ => None,
+        })
+    }
+
+    /// The HTTP server, if there is one: its requests are to be taken, and its resources may change.
+    pub fn http_mut(&mut self) -> Option<&mut HttpServer> {
+        self.stream_services().find_map(|service| match service {
+            Service::Http(server) => Some(&mut **server),
+            _ => None,
+        })
+    }
+
+    fn stream_services(&mut self) -> impl Iterator<Item = &mut Service> {
+        self.peers.iter_mut().filter_map(|at| match &mut at.peer {
+            Peer::Stream(host) => Some(host.service_mut()),
+            _ => None,
+        })
+    }
+
     pub(crate) fn take_unmodelled(&mut self) -> Vec<String> {
         std::mem::take(&mut self.unmodelled)
     }
@@ -223,7 +272,9 @@ impl Network {
 
     /// When [`advance`](Self::advance) has something to do next.
     pub fn next_wake_ps(&self) -> u64 {
-        self.peers.iter().map(|p| p.peer.next_wake_ps()).fold(self.in_flight.next_ps(), u64::min)
+        let outside_ps = self.outside.as_ref().map_or(u64::MAX, |outside| outside.next_wake_ps());
+        let peers = self.peers.iter().map(|p| p.peer.next_wake_ps());
+        peers.fold(self.in_flight.next_ps().min(outside_ps), u64::min)
     }
 
     /// Handles the next thing that is due by `now_ps`.
@@ -243,6 +294,9 @@ impl Network {
         for peer in self.peers.iter_mut().filter(|p| p.peer.next_wake_ps() <= now_ps) {
             peer.peer.advance(now_ps, &mut output, decisions);
         }
+        if let Some(outside) = self.outside.as_mut().filter(|outside| outside.next_wake_ps() <= now_ps) {
+            outside.advance(now_ps, &mut output, decisions);
+        }
         self.take_output(now_ps, output, decisions);
     }
 
@@ -253,9 +307,16 @@ impl Network {
     fn deliver(&mut self, time_ps: u64, mut packet: Packet, decisions: &mut Decisions) {
         self.nat.outbound(&self.link.nat, time_ps, &mut packet, decisions);
         let mut output = PeerOutput::default();
-        match self.peers.iter_mut().find(|p| p.listens(&packet)) {
-            Some(peer) => peer.peer.receive(time_ps, packet, &mut output, decisions),
-            None => match packet.payload {
+        if let Some(name) = self.unknown_name(&packet)
+            && let Some(outside) = &mut self.outside
+        {
+            outside.resolve(time_ps, name, packet, &mut output);
+            return self.take_output(time_ps, output, decisions);
+        }
+        match (self.peers.iter_mut().find(|p| p.listens(&packet)), &mut self.outside) {
+            (Some(peer), _) => peer.peer.receive(time_ps, packet, &mut output, decisions),
+            (None, Some(outside)) => outside.receive(time_ps, packet, &mut output, decisions),
+            (None, None) => match packet.payload {
                 Payload::Udp(bytes) => {
                     if self.unanswered.len() >= OBSERVATIONS_MAX {
                         self.unanswered.pop_front();
@@ -273,6 +334,16 @@ impl Network {
             },
         }
         self.take_output(time_ps, output, decisions);
+    }
+
+    /// The name that a query to a name server in process asks for, if it is to be asked in the real network.
+    fn unknown_name(&self, packet: &Packet) -> Option<String> {
+        self.outside.as_ref()?;
+        let peer = self.peers.iter().find(|peer| peer.listens(packet))?;
+        match (&peer.peer, &packet.payload) {
+            (Peer::Dns(server), Payload::Udp(query)) => server.unknown_name(query),
+            _ => None,
+        }
     }
 
     fn take_output(&mut self, time_ps: u64, output: PeerOutput, decisions: &mut Decisions) {
@@ -302,11 +373,11 @@ impl Network {
 }
 
 impl Default for Network {
-    /// A DNS server at 8.8.8.8 and 8.8.4.4, and an echo service (TCP and UDP, port 7) at 192.0.2.7.
+    /// A DNS server at 8.8.8.8 and 8.8.4.4, and the services of the [`directory`].
     fn default() -> Self {
         let dns = |address| PeerAt { address, port: Some(53), peer: Peer::Dns(DnsServer::default()) };
-        let echo =
-            PeerAt { address: Ipv4Addr::new(192, 0, 2, 7), port: Some(7), peer: Peer::Echo(Echo::new(EchoForm::Same)) };
-        Self::new(LinkConfig::default(), vec![dns(Ipv4Addr::new(8, 8, 8, 8)), dns(Ipv4Addr::new(8, 8, 4, 4)), echo])
+        let mut peers = vec![dns(Ipv4Addr::new(8, 8, 8, 8)), dns(Ipv4Addr::new(8, 8, 4, 4))];
+        peers.extend(directory::services(directory::EPOCH_UNIX_S));
+        Self::new(LinkConfig::default(), peers)
     }
 }

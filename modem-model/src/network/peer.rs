@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::dns::DnsServer;
 use super::echo::Echo;
+use super::ntp::NtpServer;
 use super::packet::{Packet, Payload, Protocol};
 use super::service::{CloudEvent, DeviceService};
 use super::stream_host::{Service, StreamHost};
@@ -40,6 +41,8 @@ pub enum Peer {
     Dns(DnsServer),
     /// Echo over TCP and UDP.
     Echo(Echo),
+    /// NTP server.
+    Ntp(NtpServer),
     /// A service above TCP.
     Stream(Box<StreamHost<Service>>),
     /// The device service.
@@ -80,7 +83,7 @@ impl Peer {
     /// Whether it listens for this transport.
     pub fn speaks(&self, protocol: Protocol) -> bool {
         match self {
-            Self::Dns(_) | Self::Service(_) => protocol == Protocol::Udp,
+            Self::Dns(_) | Self::Ntp(_) | Self::Service(_) => protocol == Protocol::Udp,
             Self::Stream(_) => protocol == Protocol::Tcp,
             Self::Echo(_) => true,
         }
@@ -91,6 +94,7 @@ impl Peer {
         match self {
             Self::Dns(server) => server.receive(&packet, output),
             Self::Echo(echo) => echo.receive(time_ps, &packet, output, decisions),
+            Self::Ntp(server) => server.receive(time_ps, &packet, output),
             Self::Stream(host) => host.receive(time_ps, &packet, output, decisions),
             Self::Service(service) => service.receive(time_ps, &packet, output, decisions),
         }
@@ -99,7 +103,7 @@ impl Peer {
     /// When [`advance`](Self::advance) is wanted.
     pub fn next_wake_ps(&self) -> u64 {
         match self {
-            Self::Dns(_) => u64::MAX,
+            Self::Dns(_) | Self::Ntp(_) => u64::MAX,
             Self::Echo(echo) => echo.next_wake_ps(),
             Self::Stream(host) => host.next_wake_ps(),
             Self::Service(service) => service.next_wake_ps(),
@@ -109,7 +113,7 @@ impl Peer {
     /// Time has come to its next wake.
     pub fn advance(&mut self, now_ps: u64, output: &mut PeerOutput, decisions: &mut Decisions) {
         match self {
-            Self::Dns(_) => {}
+            Self::Dns(_) | Self::Ntp(_) => {}
             Self::Echo(echo) => echo.advance(now_ps, output),
             Self::Stream(host) => host.advance(now_ps, output),
             Self::Service(service) => service.advance(now_ps, output, decisions),

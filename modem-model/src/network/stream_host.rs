@@ -6,6 +6,8 @@ use lockstep_traces::Decisions;
 use serde::{Deserialize, Serialize};
 
 use super::echo::EchoService;
+use super::http::HttpServer;
+use super::mqtt::Broker;
 use super::packet::{Packet, Payload};
 use super::peer::PeerOutput;
 use super::stream_service::{ConnectionId, StreamAction, StreamEvent, StreamService};
@@ -23,12 +25,18 @@ const QUEUE_MAX_BYTES: usize = 1 << 20;
 pub enum Service {
     /// Echo.
     Echo(EchoService),
+    /// MQTT broker.
+    Mqtt(Box<Broker>),
+    /// HTTP server.
+    Http(Box<HttpServer>),
 }
 
 impl Service {
     fn get(&mut self) -> &mut dyn StreamService {
         match self {
             Self::Echo(service) => service,
+            Self::Mqtt(broker) => &mut **broker,
+            Self::Http(server) => &mut **server,
         }
     }
 }
@@ -47,6 +55,8 @@ impl StreamService for Service {
     fn next_wake_ps(&self) -> u64 {
         match self {
             Self::Echo(service) => service.next_wake_ps(),
+            Self::Mqtt(broker) => broker.next_wake_ps(),
+            Self::Http(server) => server.next_wake_ps(),
         }
     }
 
