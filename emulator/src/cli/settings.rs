@@ -558,6 +558,21 @@ mod tests {
     }
 
     #[test]
+    fn a_link_is_chosen_for_both_directions_or_one() {
+        let mut parts = Parts::default();
+        let options =
+            ["link.loss=0.25%", "link.downlink.loss=12%", "link.outages=60s..2m,1h..1.5h", "sim.profile=third-party"];
+        apply(&mut parts, &options.map(key_value)).unwrap();
+        assert_eq!((parts.link.uplink.loss.ppm, parts.link.downlink.loss.ppm), (2_500, 120_000));
+        assert!(parts.link.is_out(119 * 1_000_000_000_000) && !parts.link.is_out(120 * 1_000_000_000_000));
+        assert_eq!(parts.link.outages.write(), "60s..120s,3600s..5400s");
+        assert!(parts.link.nat.enabled && parts.link.nat.udp_idle_timeout.is_some());
+        for wrong in ["link.loss=5", "link.loss=101%", "link.loss=0.00001%", "link.loss=.5%", "link.outages=2m..60s"] {
+            assert!(apply(&mut parts, &[key_value(wrong)]).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
     fn an_unknown_key_is_refused_with_the_nearest() {
         let error = apply(&mut Parts::default(), &[key_value("modem.timing.bot=1s")]).unwrap_err().to_string();
         assert!(error.contains("did you mean modem.timing.boot?"), "{error}");
