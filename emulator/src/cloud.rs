@@ -9,7 +9,10 @@ use std::net::Ipv4Addr;
 
 use lockstep_images::dct::keys::public_key_der;
 use lockstep_images::dct::{Dct, DctError, DctSpec, KeySource, derived_private_key, layout};
-use lockstep_images::{FlashImage, PlaceError};
+use lockstep_images::{Dependency, FlashImage, Image, ImageError, ModuleFunction, ModuleInfo, PlaceError};
+use lockstep_modem::network::service::modules::{
+    BOOTLOADER, MONOLITHIC, ModuleHead, ModuleKind, Need, SYSTEM_PART, USER_PART, Upload,
+};
 use lockstep_modem::network::service::{PORT, ServiceConfig, UpdateSettings};
 use lockstep_modem::network::{DeviceService, DnsServer, Peer, PeerAt};
 use thiserror::Error;
@@ -23,6 +26,9 @@ pub const SERVER_NAME: &str = "$id.udp.particle.io";
 pub const SERVER_KEY_SEED: u64 = 0x0063_6c6f_7564;
 /// The service's clock at power-on.
 pub const EPOCH_UNIX_S: u32 = lockstep_modem::network::directory::EPOCH_UNIX_S;
+
+/// What the service calls a device that asks for its name.
+pub const DEVICE_NAME: &str = "lockstep";
 
 /// Offset of the two sectors of the table in flash.
 const DCT_OFFSET: usize = 0x4000;
@@ -89,8 +95,57 @@ pub fn server_key(flash: &[u8]) -> Result<ServerKey, DctError> {
 }
 
 /// The service as a peer of the network.
-pub fn service() -> PeerAt {
+pub fn service(update: UpdateSettings) -> PeerAt {
     let (private_key, _) = server_keypair(SERVER_KEY_SEED);
-    let config = ServiceConfig { private_key, epoch_unix_s: EPOCH_UNIX_S, update: UpdateSettings::default() };
+    let device_name = DEVICE_NAME.to_owned();
+    let config = ServiceConfig { private_key, epoch_unix_s: EPOCH_UNIX_S, device_name, update };
     PeerAt { address: ADDRESS, port: Some(PORT), peer: Peer::Service(Box::new(DeviceService::new(config))) }
+}
+
+/// An image that the service can send: a Particle module, or any bytes, whatever the device makes of them.
+pub fn upload(name: &str, bytes: &[u8]) -> Upload {
+    // Only what starts with a module is one: an ELF file holds one too, and is no image.
+    let module = lockstep_images::module::parse(bytes).ok();
+    let module = module.map(|module| {
+        let sha256 = module.suffix.map(|suffix| suffix.sha256);
+        head(&module.info, sha256)
+    });
+    Upload { name: name.to_owned(), image: bytes.to_vec(), module: module.flatten() }
+}
+
+/// The vendor's boot loader and system parts of a version, without its application.
+pub fn system_uploads(version: &str) -> Result<Vec<Upload>, ImageError> {
+    let set = lockstep_images::load_set(version)?;
+    let uploads = set.images.iter().filter_map(system_upload);
+    Ok(uploads.collect())
+}
+
+fn system_upload(image: &Image) -> Option<Upload> {
+    let located = image.modules.first()?;
+    let info = &located.module.info;
+    if !matches!(info.function, ModuleFunction::Bootloader | ModuleFunction::SystemPart) {
+        return None;
+    }
+    let segment = image.segments.iter().find(|segment| segment.address == located.address)?;
+    let bytes = segment.bytes.get(..info.length() as usize)?;
+    let name = format!("{} {} version {}", info.function, info.index, info.version);
+    Some(upload(&name, bytes))
+}
+
+fn head(info: &ModuleInfo, sha256: Option<String>) -> Option<ModuleHead> {
+    let needs = info.needs().filter_map(|Dependency { function, index, version }| {
+        Some(Need { kind: ModuleKind { function: number(*function)?, index: *index }, version: *version })
+    });
+    let kind = ModuleKind { function: number(info.function)?, index: info.index };
+    Some(ModuleHead { kind, version: info.version, sha256, needs: needs.collect() })
+}
+
+fn number(function: ModuleFunction) -> Option<u8> {
+    match function {
+        ModuleFunction::Bootloader => Some(BOOTLOADER),
+        ModuleFunction::Monolithic => Some(MONOLITHIC),
+        ModuleFunction::SystemPart => Some(SYSTEM_PART),
+        ModuleFunction::UserPart => Some(USER_PART),
+        _ => None,
+    }
 }

@@ -8,6 +8,7 @@ use std::net::Ipv4Addr;
 
 use lockstep_modem::network::http::HttpRequest;
 use lockstep_modem::network::mqtt::BrokerEvent;
+use lockstep_modem::network::service::UpdateSettings;
 use lockstep_modem::network::{
     Broker, Captured, CloudEvent, DnsServer, HttpServer, LinkConfig, OutboundAt, Peer, PeerAt, directory,
 };
@@ -177,11 +178,11 @@ impl Electron {
         self.events.at.extend(self.modem.at_log().drain());
         self.events.datagrams.extend(self.modem.network().take_unanswered());
         self.events.cloud.extend(self.modem.network().take_cloud());
-        self.events.outbound.extend(self.modem.network().take_outbound());
         let network = self.modem.network();
+        self.events.outbound.extend(network.take_outbound());
         self.events.broker.extend(network.broker_mut().map(Broker::take_events).unwrap_or_default());
         self.events.http.extend(network.http_mut().map(HttpServer::take_requests).unwrap_or_default());
-        let packets = self.modem.network().take_captured();
+        let packets = network.take_captured();
         let outputs = self.modem.drain_outputs();
         if self.watches_traffic {
             self.events.packets.extend(packets);
@@ -281,11 +282,13 @@ pub struct DeviceSettings {
     /// Whether the device service is there. A device connects to it if its flash is provisioned for it
     /// ([`cloud::provision`]).
     pub cloud: bool,
+    /// How the device service sends updates.
+    pub update: UpdateSettings,
 }
 
 /// The network behind a modem: a name server at the addresses that the network tells the modem, and at 8.8.8.8, which
 /// firmware falls back to; the services of the [`directory`]; and the device service, if wanted.
-pub fn network(modem: &ModemConfig, link: &LinkConfig, cloud: bool) -> Network {
+pub fn network(modem: &ModemConfig, link: &LinkConfig, cloud: Option<&UpdateSettings>) -> Network {
     let mut network = Network::new(link.clone(), Vec::new());
     let told = [modem.pdp.dns_primary, modem.pdp.dns_secondary];
     let mut servers: Vec<Ipv4Addr> = told.into_iter().flatten().collect();
@@ -298,15 +301,15 @@ pub fn network(modem: &ModemConfig, link: &LinkConfig, cloud: bool) -> Network {
     for peer in directory::services(cloud::EPOCH_UNIX_S) {
         network.add_peer(peer);
     }
-    if cloud {
-        network.add_peer(cloud::service());
+    if let Some(update) = cloud {
+        network.add_peer(cloud::service(update.clone()));
     }
     network
 }
 
 /// An Electron with this flash content, at power-on, with [`network`] behind its modem.
 pub fn electron(flash: Vec<u8>, settings: &DeviceSettings) -> Result<Machine, MachineError> {
-    let network = network(&settings.modem, &settings.link, settings.cloud);
+    let network = network(&settings.modem, &settings.link, settings.cloud.then_some(&settings.update));
     Machine::new(MachineParts {
         flash,
         soc: Soc::new(settings.soc.clone()),

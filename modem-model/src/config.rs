@@ -264,6 +264,11 @@ pub struct Timing {
     pub close_timeout: DurationRange,
     /// Wait for a DNS answer before the next try.
     pub dns_retry: DurationRange,
+    /// Silence before and after the `+++` that ends a direct link. Not in the logs; 1 s is what V.250 modems ask for, and
+    /// clients wait longer.
+    pub escape_guard_us: u64,
+    /// An echo request of `AT+UPING` until its answer: "ping round trip to the cloud" in the logs.
+    pub ping_round_trip: DurationRange,
     /// DNS tries.
     pub dns_tries: u32,
     /// With `AT+UPSV=1`: between two moments at which the sleeping module listens to its serial line. 2.5 s on SARA-U2,
@@ -307,6 +312,8 @@ impl Default for Timing {
             connect_timeout: DurationRange::ms(75_000, 75_000),
             close_timeout: DurationRange::ms(1_000, 1_000),
             dns_retry: DurationRange::ms(5_000, 5_000),
+            escape_guard_us: 1_000_000,
+            ping_round_trip: DurationRange::ms(500, 750),
             dns_tries: 3,
             sleep_interval: DurationRange::ms(2_500, 2_500),
             sleep_interval_2g: DurationRange::ms(2_000, 4_120),

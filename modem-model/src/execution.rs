@@ -34,6 +34,15 @@ pub(crate) enum Outcome {
     Wait { wait: Wait, limit_ps: u64 },
     /// It wants payload.
     Prompt(Prompt),
+    /// The line becomes a socket's stream.
+    DirectLink(Link),
+}
+
+/// The socket of a direct link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Link {
+    pub handle: u32,
+    pub generation: u64,
 }
 
 /// What a command waits for.
@@ -98,6 +107,10 @@ enum State {
     Prompting(Prompt),
     /// Takes payload.
     Payload(Prompt),
+    /// `CONNECT` is on its way out.
+    Connecting(Link),
+    /// The line is a socket's stream.
+    DirectLink(Link),
     /// Information lines are on their way out, or the pause after them.
     Information,
     /// The final result comes late (a fault).
@@ -160,7 +173,11 @@ impl Modem {
                 State::Idle => true,
                 State::Latency | State::Waiting(_) | State::Late(_) => behaviour.urc_during_command,
                 State::Information => self.next_urc_may_interrupt(),
-                State::Prompting(_) | State::Payload(_) | State::Final => false,
+                State::Prompting(_)
+                | State::Payload(_)
+                | State::Connecting(_)
+                | State::DirectLink(_)
+                | State::Final => false,
             }
     }
 
@@ -172,12 +189,16 @@ impl Modem {
     /// Takes received characters as far as the state allows.
     pub(crate) fn take_characters(&mut self, decisions: &mut Decisions) {
         while matches!(self.power.state, PowerState::On)
-            && matches!(self.execution.state, State::Idle | State::Payload(_))
+            && matches!(self.execution.state, State::Idle | State::Payload(_) | State::DirectLink(_))
             && self.line.transmit_len() < TRANSMIT_BYTES_MAX
         {
+            if matches!(self.execution.state, State::DirectLink(_)) && !self.direct_link.has_room() {
+                return;
+            }
             let Some(byte) = self.line.take_received() else { return };
             match self.execution.state {
                 State::Payload(_) => self.payload_character(byte, decisions),
+                State::DirectLink(link) => self.direct_link_character(link, byte, decisions),
                 _ => self.line_character(byte, decisions),
             }
         }
@@ -278,7 +299,12 @@ impl Modem {
             }
             State::Information => self.finish(Ok(()), decisions),
             State::Late(result) => self.finish_now(*result),
-            State::Idle | State::Prompting(_) | State::Payload(_) | State::Final => {}
+            State::Idle
+            | State::Prompting(_)
+            | State::Payload(_)
+            | State::Connecting(_)
+            | State::DirectLink(_)
+            | State::Final => {}
         }
     }
 
@@ -342,6 +368,14 @@ impl Modem {
                 self.execution.enter(State::Information);
             }
             Ok(Outcome::Wait { wait, limit_ps }) => self.enter_for(State::Waiting(wait), limit_ps),
+            Ok(Outcome::DirectLink(link)) => {
+                // What follows on the line is not executed.
+                self.execution.commands.clear();
+                let bytes = self.profile.information(b"CONNECT");
+                self.write_response(&bytes);
+                self.line.mark(Mark::PromptSent);
+                self.execution.enter(State::Connecting(link));
+            }
             Ok(Outcome::Prompt(prompt)) => {
                 let text: &[u8] = match prompt {
                     Prompt::Socket { .. } => b"@",
@@ -388,6 +422,22 @@ impl Modem {
         self.end_response();
     }
 
+    /// The direct link, if there is one.
+    pub(crate) fn direct_link(&self) -> Option<Link> {
+        match self.execution.state {
+            State::DirectLink(link) => Some(link),
+            _ => None,
+        }
+    }
+
+    /// Back to commands.
+    pub(crate) fn leave_direct_link(&mut self) {
+        self.execution.result_fault = None;
+        let bytes = self.profile.information(b"DISCONNECT");
+        self.write_response(&bytes);
+        self.end_response();
+    }
+
     fn end_response(&mut self) {
         if let Some(baud_hz) = self.execution.new_baud_hz.take() {
             self.line.mark(Mark::SetBaud(baud_hz));
@@ -412,9 +462,16 @@ impl Modem {
             Mark::PromptSent => {
                 // What came before the prompt is not payload: the line feed after the command's carriage return.
                 self.line.discard_received();
-                if let State::Prompting(prompt) = self.execution.state.clone() {
-                    self.execution.payload.clear();
-                    self.execution.enter(State::Payload(prompt));
+                match self.execution.state.clone() {
+                    State::Prompting(prompt) => {
+                        self.execution.payload.clear();
+                        self.execution.enter(State::Payload(prompt));
+                    }
+                    State::Connecting(link) => {
+                        self.direct_link_begins();
+                        self.execution.enter(State::DirectLink(link));
+                    }
+                    _ => {}
                 }
             }
             Mark::FinalSent if self.execution.state == State::Final => {

@@ -130,6 +130,11 @@ impl Modem {
         self.config.pdp.refused || !self.occurring(Class::Activation, command, decisions).is_empty()
     }
 
+    /// Whether the handle of a socket that was closed stays occupied.
+    pub(crate) fn closed_socket_leaks(&mut self, decisions: &mut Decisions) -> bool {
+        !self.occurring(Class::Close, "USOCL", decisions).is_empty()
+    }
+
     /// Something of the plan happens now.
     fn happen(&mut self, what: What, decisions: &mut Decisions) {
         let fault = match what {

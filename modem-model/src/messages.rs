@@ -119,7 +119,7 @@ impl Modem {
             let Message { from, time, text, .. } = message;
             let text = format!("+CMT: \"{from}\",,\"{time}\"\r\n{text}");
             self.messages.waiting.pop_front();
-            self.urc(Urc::MessageRouted { text }, decisions);
+            self.urc(Urc::Text(text), decisions);
             return self.deliver_messages(decisions);
         }
         if delivery == 2 {
@@ -136,7 +136,7 @@ impl Modem {
         let had_unread = self.messages.has_unread();
         self.messages.stored.insert(place, message);
         if matches!(delivery, 1..=3) && mode > 0 {
-            self.urc(Urc::MessageStored { place }, decisions);
+            self.urc(Urc::MessageStored(place), decisions);
         }
         if !had_unread {
             self.indicate(indicator::MESSAGE, 1, decisions);

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::at_log::{AtLog, Direction};
 use crate::clock::Clock;
 use crate::config::ModemConfig;
+use crate::direct_link::{DirectLink, DirectLinkStep};
 use crate::errors::SocketError;
 use crate::events::Change;
 use crate::execution::Execution;
@@ -18,6 +19,7 @@ use crate::messages::{MessageStep, Messages};
 use crate::network::Network;
 use crate::nvm::NonVolatile;
 use crate::pdp::{Pdp, PdpProfile};
+use crate::ping::{PingStep, Pinging};
 use crate::power::{Power, PowerState, PowerStep};
 use crate::profile::Profile;
 use crate::registration::{Registration, RegistrationStatus, RegistrationStep};
@@ -101,6 +103,8 @@ pub(crate) enum Timer {
     Event(usize),
     Fault(FaultStep),
     Message(MessageStep),
+    DirectLink(DirectLinkStep),
+    Ping(PingStep),
 }
 
 /// The modem with the network behind it. Its whole state is here.
@@ -132,6 +136,8 @@ pub struct Modem {
     pub(crate) nvm: NonVolatile,
     pub(crate) clock: Clock,
     pub(crate) messages: Messages,
+    pub(crate) direct_link: DirectLink,
+    pub(crate) pinging: Pinging,
     pub(crate) log: AtLog,
     pub(crate) ledger: CommandLedger,
 }
@@ -163,6 +169,8 @@ impl Modem {
             nvm: NonVolatile::default(),
             clock: Clock::default(),
             messages: Messages::default(),
+            direct_link: DirectLink::default(),
+            pinging: Pinging::default(),
             log: AtLog::default(),
             ledger: CommandLedger::default(),
         };
@@ -261,6 +269,8 @@ impl Modem {
                 Timer::Event(index) => self.event_due(index, decisions),
                 Timer::Fault(step) => self.fault_step(step, decisions),
                 Timer::Message(step) => self.message_step(step, decisions),
+                Timer::DirectLink(step) => self.direct_link_step(step, decisions),
+                Timer::Ping(step) => self.ping_step(step, decisions),
             }
         } else if self.network.next_wake_ps() <= now_ps {
             self.network.step(now_ps, decisions);
@@ -304,7 +314,7 @@ impl Modem {
             Change::Signal { strength, quality } => self.signal_changed(strength, quality, decisions),
             Change::Admission(admission) => self.admission_changed(admission, decisions),
             Change::Detach => {
-                self.urc(Urc::PacketEvent { text: "NW DETACH".to_owned() }, decisions);
+                self.urc(Urc::PacketEvent("NW DETACH".to_owned()), decisions);
                 self.detach(decisions);
             }
             Change::PdpDrop => self.drop_pdp(decisions),
@@ -319,12 +329,14 @@ impl Modem {
     fn settle_line(&mut self, decisions: &mut Decisions) {
         let was_sending = self.line.is_sending();
         self.take_characters(decisions);
+        self.pump_direct_link(decisions);
         if !self.sleep.hears() && !self.line.is_idle() {
             self.keep_awake();
         }
         while let Some(mark) = self.line.pump(self.now_ps) {
             self.mark_reached(mark, decisions);
             self.take_characters(decisions);
+            self.pump_direct_link(decisions);
         }
         if self.line.is_sending() && !was_sending && !self.power.shifters_off {
             self.outputs.push_back(Output::StartBit { time_ps: self.now_ps });
@@ -354,6 +366,8 @@ impl Modem {
         self.sockets = Sockets::default();
         self.last_socket_error = SocketError::None;
         self.resolver = Resolver::default();
+        self.direct_link = DirectLink::default();
+        self.pinging = Pinging::default();
         // The card keeps its own counters; a PIN is asked for again.
         if self.sim.require().is_ok() {
             self.sim.state = self.config.sim.state.clone();

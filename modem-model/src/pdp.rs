@@ -117,7 +117,7 @@ impl Modem {
             }
         }
         for text in dropped {
-            self.urc(Urc::PacketEvent { text }, decisions);
+            self.urc(Urc::PacketEvent(text), decisions);
         }
         self.drop_sockets(decisions);
     }

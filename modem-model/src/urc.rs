@@ -33,17 +33,11 @@ pub(crate) enum Urc {
         value: u32,
     },
     /// A short message was stored at this place.
-    MessageStored {
-        place: u32,
-    },
-    /// A short message that is not stored.
-    MessageRouted {
-        text: String,
-    },
+    MessageStored(u32),
     /// `+CGEV`.
-    PacketEvent {
-        text: String,
-    },
+    PacketEvent(String),
+    /// What was settled when it happened.
+    Text(String),
 }
 
 /// A URC that waits.
@@ -137,9 +131,9 @@ impl Modem {
             Urc::PdpDropped { profile } => Some(format!("+UUPSDD: {profile}")),
             Urc::Creg => self.registration_text("+CREG", self.profile.creg, self.registration.circuit, true),
             Urc::Cgreg => self.registration_text("+CGREG", self.profile.cgreg, self.registration.packet, true),
-            Urc::MessageStored { place } => Some(format!("+CMTI: \"SM\",{place}")),
-            Urc::MessageRouted { text } => Some(text.clone()),
-            Urc::PacketEvent { text } => {
+            Urc::MessageStored(place) => Some(format!("+CMTI: \"SM\",{place}")),
+            Urc::Text(text) => Some(text.clone()),
+            Urc::PacketEvent(text) => {
                 let is_wanted = self.profile.stored.get("+CGEREP").is_some_and(|mode| !mode.starts_with('0'));
                 is_wanted.then(|| format!("+CGEV: {text}"))
             }

@@ -37,3 +37,8 @@ fn sms() {
     assert_eq!(sent.len(), 1);
     assert_eq!((sent[0].to.as_str(), sent[0].text.as_slice()), ("+15550100", &b"hello"[..]));
 }
+
+#[test]
+fn direct_link() {
+    run_transcript(&mut Client::ready(), include_str!("transcripts/direct-link.txt"));
+}

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::duration::parse_duration_ps;
+use super::operator::{CloudArgument, parse_cloud};
 use super::options::{FileAt, KeyValue, parse_file_at, parse_key_value};
 use super::press::{Press, parse_press};
 
@@ -52,7 +53,7 @@ pub enum Pace {
     Outside,
 }
 
-const RUN_EXIT_CODES: &str = "Exit codes: 0 done, 1 an expectation failed (--strict, --until, the guest's exit status), \
+const RUN_EXIT_CODES: &str = "Exit codes: 0 done, 1 an expectation failed (--strict, --until, --cloud COMMAND, the guest's exit status), \
 2 bad usage or input, 3 guest fault, 4 hang (lock-up), 5 divergence.";
 
 #[derive(Debug, Args)]
@@ -75,9 +76,12 @@ pub struct RunArguments {
     pub dct: Option<PathBuf>,
     /// Have the device service behind the modem, and a device configuration table in flash that knows it, even where
     /// that is not the default. It is the default when the images have a boot loader and --dct does not name a table
-    /// for another server.
-    #[arg(long)]
-    pub cloud: bool,
+    /// for another server. With a COMMAND the service's operator does something when the device is connected: ota FILE...,
+    /// ota-system VERSION or FILE..., heal VERSION or FILE..., call NAME [ARGUMENT], variable NAME, publish NAME [DATA],
+    /// ping, describe, signal on|off, discard-session; each with [at TIME] [when connected] [after TIME]. May be given
+    /// several times.
+    #[arg(long, value_name = "COMMAND", num_args = 0..=1, default_missing_value = "", value_parser = parse_cloud)]
+    pub cloud: Vec<CloudArgument>,
     /// Have no device service, and leave the device configuration table erased unless --dct names one.
     #[arg(long, conflicts_with = "cloud")]
     pub no_cloud: bool,
@@ -139,7 +143,7 @@ pub struct RunArguments {
     #[arg(long, value_name = "FILE")]
     pub snapshot_out: Option<PathBuf>,
     /// Go on from a state that --snapshot-out wrote; --for then counts from there.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["files", "firmware", "app", "dct", "seed", "set", "cloud", "no_cloud"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["files", "firmware", "app", "dct", "seed", "set", "no_cloud"])]
     pub snapshot_in: Option<PathBuf>,
 }
 

@@ -104,7 +104,8 @@ pub fn load(arguments: &RunArguments) -> Result<Guest, CliError> {
 /// Decides whether the device service is there, and gives the device a table that knows it.
 fn prepare_cloud(arguments: &RunArguments, flash: &mut FlashImage) -> Result<bool, CliError> {
     let is_firmware = flash.modules().iter().any(|m| m.located.module.info.function == ModuleFunction::Bootloader);
-    if arguments.no_cloud || !(is_firmware || arguments.cloud) {
+    let is_wanted = is_firmware || !arguments.cloud.is_empty();
+    if arguments.no_cloud || !is_wanted {
         return Ok(false);
     }
     let Some(path) = &arguments.dct else {
@@ -112,7 +113,7 @@ fn prepare_cloud(arguments: &RunArguments, flash: &mut FlashImage) -> Result<boo
         return Ok(true);
     };
     let key = cloud::server_key(flash.bytes()).map_err(|source| CliError::Dct { path: path.clone(), source })?;
-    if key != ServerKey::Ours && arguments.cloud {
+    if key != ServerKey::Ours && !arguments.cloud.is_empty() {
         let reason = format!(
             "server_public_key is not that of our device service, so the device would refuse it: put \
              server_public_key = {{ seed = {} }} into the table, or leave out --cloud",

@@ -11,6 +11,7 @@ mod images;
 mod load;
 mod logging;
 mod modem;
+mod operator;
 pub mod options;
 pub mod output;
 mod outside;
@@ -37,7 +38,7 @@ pub use error::CliError;
 pub enum Outcome {
     /// All was as it should be.
     Done = 0,
-    /// An expectation (`--strict`, `--until`, the guest's own exit status) was not met.
+    /// An expectation (`--strict`, `--until`, a command to the device service, the guest's own exit status) was not met.
     ExpectationFailed = 1,
     /// Bad usage or bad input.
     BadInput = 2,

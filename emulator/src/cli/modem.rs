@@ -1,10 +1,8 @@
 //! `lockstep modem`.
 
-use std::net::Ipv4Addr;
-
 use lockstep::electron::network;
 use lockstep_modem::Modem;
-use lockstep_modem::network::{Echo, EchoForm, Peer, PeerAt};
+use lockstep_modem::network::directory;
 
 use super::arguments::{ModemArguments, PowerAtStart};
 use super::output::Output;
@@ -13,8 +11,6 @@ use super::{CliError, Outcome, settings, stop_on_interrupt};
 use crate::pcap::Capture;
 use crate::pty::{Server, Terminal, Transcript};
 
-/// Where the echo service is (RFC 862), over TCP and UDP: an address reserved for documentation.
-const ECHO: (Ipv4Addr, u16) = (Ipv4Addr::new(192, 0, 2, 7), 7);
 /// What a modem that finds the rate by itself is opened at.
 const DEFAULT_BAUD_HZ: u32 = 115_200;
 
@@ -34,12 +30,11 @@ pub fn modem(arguments: &ModemArguments) -> Result<Outcome, CliError> {
     let mut output = Output::new();
     let (path, slave) = (arguments.pty.display(), terminal.slave().display());
     output.line(&format!("the modem ({}) is at {path} ({slave}), {baud_hz} bit/s", parts.modem.model.name()))?;
-    output.line(&format!("behind it: names, and an echo service at {}:{} (TCP and UDP)", ECHO.0, ECHO.1))?;
+    let names: Vec<String> = directory::NAMES.iter().map(|(name, address)| format!("{name} ({address})")).collect();
+    output.line(&format!("behind it: {}", names.join(", ")))?;
     output.line("Ctrl-C ends it")?;
     output.finish()?;
-    let mut network = network(&parts.modem, &parts.link, true);
-    let (address, port) = ECHO;
-    network.add_peer(PeerAt { address, port: Some(port), peer: Peer::Echo(Echo::new(EchoForm::Same)) });
+    let network = network(&parts.modem, &parts.link, Some(&parts.update));
     let mut server = Server::new(Modem::new(parts.modem, network), arguments.seed, terminal, transcript, capture);
     let went = (|| {
         if arguments.power == PowerAtStart::On {

@@ -4,6 +4,7 @@ use lockstep::Machine;
 use lockstep::electron::{DeviceSettings, electron};
 use lockstep_modem::ModemConfig;
 use lockstep_modem::network::LinkConfig;
+use lockstep_modem::network::service::UpdateSettings;
 use lockstep_peripherals::board::Max17043;
 use lockstep_peripherals::board::bq24195::PowerSource;
 use lockstep_peripherals::soc::SocSettings;
@@ -17,6 +18,8 @@ pub struct Parts {
     pub modem: ModemConfig,
     /// The link behind it.
     pub link: LinkConfig,
+    /// How the device service sends updates.
+    pub update: UpdateSettings,
     /// The chip.
     pub soc: SocSettings,
     /// Battery voltage in millivolts.
@@ -32,6 +35,7 @@ impl Default for Parts {
         Self {
             modem: ModemConfig::default(),
             link: LinkConfig::default(),
+            update: UpdateSettings::default(),
             soc: SocSettings::default(),
             battery_mv: 4_000,
             charge_percent: 85,
@@ -43,7 +47,8 @@ impl Default for Parts {
 impl Parts {
     /// A device of these parts at power-on.
     pub fn machine(self, flash: Vec<u8>, seed: u64, semihosting: bool, cloud: bool) -> Result<Machine, CliError> {
-        let settings = DeviceSettings { soc: self.soc, modem: self.modem, link: self.link, seed, semihosting, cloud };
+        let Self { soc, modem, link, update, .. } = self;
+        let settings = DeviceSettings { soc, modem, link, seed, semihosting, cloud, update };
         let mut machine = electron(flash, &settings)?;
         let board = &mut machine.world.state.electron;
         board.gauge = Max17043::new(self.battery_mv, self.charge_percent);

@@ -71,13 +71,15 @@ pub fn run(arguments: &RunArguments) -> Result<Outcome, CliError> {
 fn make(arguments: &RunArguments) -> Result<(Machine, SymbolTable, String), CliError> {
     if let Some(path) = &arguments.snapshot_in {
         let snapshot = snapshot_file::read(path)?;
-        let machine = Machine::restore(&snapshot, arguments.semihosting)?;
+        let mut machine = Machine::restore(&snapshot, arguments.semihosting)?;
+        command(arguments, &mut machine)?;
         return Ok((machine, SymbolTable::default(), path.display().to_string()));
     }
     let mut parts = Parts::default();
     settings::apply(&mut parts, &arguments.set)?;
     let guest = load::load(arguments)?;
-    let machine = parts.machine(guest.flash, arguments.seed, arguments.semihosting, guest.cloud)?;
+    let mut machine = parts.machine(guest.flash, arguments.seed, arguments.semihosting, guest.cloud)?;
+    command(arguments, &mut machine)?;
     let title = arguments.firmware.as_ref().map_or_else(|| "own images".to_owned(), |v| format!("firmware {v}"));
     Ok((machine, guest.symbols, title))
 }
@@ -93,6 +95,22 @@ fn pace(arguments: &RunArguments) -> Result<Pace, CliError> {
         (None, Some(_)) => Ok(Pace::Outside),
         (None, None) => Ok(Pace::Free),
     }
+}
+
+/// Gives the operator of the device service the commands of `--cloud`.
+fn command(arguments: &RunArguments, machine: &mut Machine) -> Result<(), CliError> {
+    let commands = arguments.cloud.iter().filter_map(|argument| argument.0.as_ref());
+    for command in commands {
+        let prepared = command.prepare()?;
+        let text = prepared.text.clone();
+        let network = machine.world.state.electron.modem.network();
+        let Some(service) = network.service_mut() else {
+            let text = format!("--cloud {text:?}: the snapshot has no device service; make it without --no-cloud");
+            return Err(CliError::Usage(text));
+        };
+        service.command(prepared).map_err(|error| CliError::Usage(format!("--cloud {text:?}: {error}")))?;
+    }
+    Ok(())
 }
 
 struct Runner<'a> {

@@ -439,6 +439,19 @@ pub const SETTINGS: &[Setting] = &[
         "the same for TCP",
         link.nat.tcp_idle_timeout
     ),
+    setting!("update.fast", "true or false", "updates in fast mode", update.fast),
+    setting!("update.chunk_bytes", "4 to 700", "bytes of an update's chunk", update.chunk_bytes, |n| within(n, 4, 700)),
+    Setting {
+        key: "update.chunk_interval",
+        takes: RANGE,
+        help: "time between two chunks of an update in fast mode",
+        get: |parts| parts.update.chunk_interval.write(),
+        set: |parts, text| {
+            parts.update.chunk_interval = Value::read(text)?;
+            Some(())
+        },
+    },
+    setting!("update.timeout_s", "seconds", "an update that takes longer is given up", update.timeout_s),
     setting!("chip.unique_id", "24 hexadecimal digits", "unique id; the device id is the same", soc.unique_id),
     setting!("chip.lsi_hz", "17000 to 47000", "LSI oscillator of this chip", soc.clock.lsi_hz, |hz| {
         within(hz, 17_000, 47_000)

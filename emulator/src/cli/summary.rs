@@ -6,6 +6,7 @@ use std::time::Duration;
 use lockstep::rtos::Task;
 use lockstep::{CoreState, Machine};
 use lockstep_images::SymbolTable;
+use lockstep_modem::network::service::{CommandRecord, CommandState};
 use lockstep_peripherals::ledger::Unmodelled;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -20,8 +21,8 @@ use super::show::{cause_text, fault_json, fault_text, place};
 /// Something that is wrong, with its evidence.
 #[derive(Clone, Debug, Serialize)]
 pub struct Finding {
-    /// `guest_fault`, `lock_up`, `unmodelled`, `stage_not_reached`, `exit_status`, `breakpoint`, `gateway_lost` or
-    /// `divergence`.
+    /// `guest_fault`, `lock_up`, `unmodelled`, `stage_not_reached`, `command_failed`, `exit_status`, `breakpoint`,
+    /// `gateway_lost` or `divergence`.
     pub kind: &'static str,
     /// When, in picoseconds.
     pub time_ps: u64,
@@ -85,6 +86,7 @@ impl Summary<'_> {
             let (kind, end) = if lasts { ("lock_up", "nothing reset it") } else { ("guest_fault", "a reset ended it") };
             found.push(Finding { kind, time_ps: now.time_ps, text: format!("the core locked up at {pc}; {end}") });
         }
+        found.extend(commands(self.machine).iter().filter_map(not_done));
         found.append(&mut self.findings);
         found.sort_by_key(|finding| finding.time_ps);
         self.findings = found;
@@ -109,6 +111,7 @@ impl Summary<'_> {
         let state_hash = self.machine.state_hash().to_hex().to_string();
         let speed = self.speed();
         let commands = self.machine.world.state.electron.modem.ledger().entries().clone();
+        let cloud: Vec<Value> = self::commands(self.machine).iter().map(command_json).collect();
         let observer = &self.machine.observer;
         let ledger = &self.machine.world.state.ledger;
         let (unmodelled, notes) = (self.ledger_json(ledger.entries()), self.ledger_json(ledger.notes()));
@@ -139,6 +142,7 @@ impl Summary<'_> {
             "resets": resets,
             "faults": observer.faults().iter().map(|f| fault_json(f, self.symbols)).collect::<Vec<_>>(),
             "tasks": self.tasks,
+            "cloud": cloud,
             "unmodelled": unmodelled,
             "unmodelled_commands": commands,
             "notes": notes,
@@ -180,6 +184,11 @@ impl Summary<'_> {
             .push(format!("exceptions  {}", if exceptions.is_empty() { "none".into() } else { exceptions.join(", ") }));
         for reset in observer.resets() {
             lines.push(format!("reset       {:>12} s  {}", seconds(reset.now.time_ps), cause_text(reset.cause)));
+        }
+        let commands = commands(self.machine);
+        if !commands.is_empty() {
+            lines.push("cloud".to_owned());
+            lines.extend(commands.iter().map(command_text));
         }
         match &self.tasks {
             Some(tasks) => {
@@ -262,6 +271,45 @@ pub fn task_text(task: &Task) -> String {
         "  {name:<16} priority {:<2} {state:<9} SP {:#010x}, {} bytes of stack free now, {never_used} never used",
         task.priority, task.stack_pointer, task.free_bytes
     )
+}
+
+/// The commands given to the operator of the device service.
+fn commands(machine: &mut Machine) -> Vec<CommandRecord> {
+    let service = machine.world.state.electron.modem.network().service();
+    service.map(|service| service.commands().to_vec()).unwrap_or_default()
+}
+
+/// A command's state in words.
+fn state_text(state: &CommandState) -> String {
+    match state {
+        CommandState::Waiting => "did not take effect".to_owned(),
+        CommandState::Running => "not done by the end of the run".to_owned(),
+        CommandState::Watching => "was not needed".to_owned(),
+        CommandState::Done { answer } => format!("done, {answer}"),
+        CommandState::Failed { reason } => format!("failed, {reason}"),
+    }
+}
+
+fn command_text(record: &CommandRecord) -> String {
+    let at = record.ended_ps.map_or_else(|| "-".to_owned(), |ps| format!("{} s", seconds(ps)));
+    format!("  {at:>14}  {}: {}", record.command.text, state_text(&record.state))
+}
+
+fn command_json(record: &CommandRecord) -> Value {
+    json!({
+        "command": record.command.text, "number": record.number, "began_ps": record.began_ps,
+        "ended_ps": record.ended_ps, "outcome": record.state,
+    })
+}
+
+/// The finding of a command that is not done.
+fn not_done(record: &CommandRecord) -> Option<Finding> {
+    if matches!(record.state, CommandState::Done { .. } | CommandState::Watching) {
+        return None;
+    }
+    let text = format!("{}: {}", record.command.text, state_text(&record.state));
+    let time_ps = record.ended_ps.or(record.began_ps).unwrap_or(record.command.at_ps);
+    Some(Finding { kind: "command_failed", time_ps, text })
 }
 
 /// The finding of a stage that was to be reached.

@@ -2,6 +2,8 @@
 
 mod client;
 mod served;
+#[path = "../common/tshark.rs"]
+mod tshark;
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -169,6 +171,54 @@ fn the_transcript_has_both_directions_with_times() {
     let times: Vec<f64> = log.lines().map(|line| line.split_whitespace().next().unwrap().parse().unwrap()).collect();
     assert!(times.is_sorted(), "{log}");
     served.end();
+}
+
+#[test]
+fn what_passes_is_captured() {
+    if tshark::is_missing() {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("capture.pcapng");
+    let served = Served::start(FAST, &["--pcap", file.to_str().unwrap()]);
+    let mut client = online(&served);
+    client.ok("AT+USOCR=6");
+    client.ok("AT+USOCO=0,\"192.0.2.7\",7");
+    client.payload("AT+USOWR=0,5", b"hello", "+USOWR: 0,5");
+    client.until("AT+USORD=0,0", "+USORD: 0,5");
+    client.ok("AT+USOCL=0");
+    drop(client);
+    served.end();
+    tshark::assert_sound(&file);
+    // A connection from its first to its last segment, with the payload going and coming back.
+    assert_eq!(tshark::count(&file, "tcp.flags.syn == 1"), 2);
+    assert_eq!(tshark::count(&file, "tcp.flags.fin == 1"), 2);
+    assert_eq!(tshark::count(&file, "tcp.flags.reset == 1 || tcp.analysis.retransmission"), 0);
+    assert_eq!(tshark::count(&file, "echo.data contains \"hello\""), 2);
+    assert_eq!(tshark::count(&file, "at.cmd == \"+USOWR\" && at.role == 2"), 1);
+    // Echo of the command included: it is on the line, though the dialogue has it once.
+    let ate0 = tshark::count(&file, "rtacser && frame contains \"ATE0\"");
+    assert_eq!(ate0, 2);
+}
+
+#[test]
+fn a_capture_is_readable_though_its_writer_was_killed() {
+    if tshark::is_missing() {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("capture.pcapng");
+    let mut served = Served::start(FAST, &["--pcap", file.to_str().unwrap()]);
+    let mut client = ready_client(&served);
+    for _ in 0..20 {
+        client.ok("AT+CGMI");
+    }
+    std::thread::sleep(Duration::from_secs(1));
+    for _ in 0..20 {
+        client.ok("AT+CSQ");
+    }
+    served.kill();
+    assert!(tshark::count_whole(&file, "AT+CGMI") >= 20);
 }
 
 #[test]

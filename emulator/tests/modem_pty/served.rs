@@ -59,6 +59,12 @@ impl Served {
         std::fs::read_to_string(self.dir().join("log")).unwrap()
     }
 
+    /// Ends it at once, so that it can clean up nothing.
+    pub fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
     /// Ends it as Ctrl-C does; gives what it printed.
     pub fn end(self) -> String {
         self.end_in().0

@@ -7,15 +7,18 @@ use serde::{Deserialize, Serialize};
 
 use super::{Args, Handled, line, ok};
 use crate::errors::{CmeError, SocketError};
-use crate::execution::{Outcome, Prompt, Wait};
+use crate::execution::{Link, Outcome, Prompt, Wait};
 use crate::grammar::{Command, Form, Param};
 use crate::modem::Modem;
 use crate::network::tcp::{Connection, TcpConfig, TcpState};
 use crate::network::{Endpoint, Payload, Protocol};
+use crate::ping::Ping;
 use crate::profile::Failure;
+use crate::resolver::Purpose;
 use crate::sockets::socket::SocketOption;
 use crate::sockets::{Announcement, Socket};
 use crate::time::PS_PER_US;
+use crate::urc::Urc;
 
 /// Bytes of one write or read at most.
 const TRANSFER_BYTES_MAX: u32 = 1024;
@@ -71,6 +74,14 @@ pub fn run(modem: &mut Modem, name: &str, form: &Form, decisions: &mut Decisions
         ("+USOSO", Form::Set(params)) => set_option(modem, Args(params)),
         ("+USOGO", Form::Set(params)) => get_option(modem, Args(params)),
         ("+UDCONF", Form::Set(params)) => configure(modem, Args(params)),
+        ("+USOLI", Form::Set(params)) => listen(modem, Args(params)),
+        ("+USODL", Form::Set(params)) => direct_link(modem, Args(params)),
+        ("+UPING", Form::Set(params)) => ping(modem, Args(params), decisions),
+        ("+USOLI", Form::Test) => line("+USOLI: (0-6),(1-65535)"),
+        ("+USOCL" | "+USODL", Form::Test) => line(format!("{name}: (0-6)")),
+        ("+USOCTL", Form::Test) => line("+USOCTL: (0-6),(0-4,10-11)"),
+        ("+USORD" | "+USORF", Form::Test) => line(format!("{name}: (0-6),(0-{TRANSFER_BYTES_MAX})")),
+        ("+UPING", Form::Test) => line("+UPING: \"remote_host\",(1-64),(4-1472),(10-60000),(1-255)"),
         _ => return None,
     };
     Some(result)
@@ -133,11 +144,27 @@ fn close(modem: &mut Modem, args: Args<'_>, decisions: &mut Decisions) -> Handle
 
 fn connect(modem: &mut Modem, args: Args<'_>, decisions: &mut Decisions) -> Handled {
     let handle = args.number(0)?;
-    let to = endpoint(args, 1)?;
-    socket(modem, handle)?;
+    let (host, port) = (args.text(1)?, args.port(2)?);
+    if args.len() > 3 {
+        // An asynchronous connect and its +UUSOCO: not documented for these models.
+        modem.ledger.unmodelled("AT+USOCO: more than three parameters", modem.now_ps);
+        return Err(CmeError::OperationNotSupported.into());
+    }
+    let is_listening = socket(modem, handle)?.is_listening;
     if !modem.pdp.is_up() {
         return refuse(modem, handle, SocketError::NetworkDown);
     }
+    if is_listening {
+        return refuse(modem, handle, SocketError::Invalid);
+    }
+    match host.parse() {
+        Ok(address) => connect_to(modem, handle, Endpoint { address, port }, decisions),
+        Err(_) => modem.resolve(host, Purpose::Connect { handle, port }, decisions),
+    }
+}
+
+/// The address is known.
+pub fn connect_to(modem: &mut Modem, handle: u32, to: Endpoint, decisions: &mut Decisions) -> Handled {
     let socket = socket(modem, handle)?;
     if socket.protocol == Protocol::Udp {
         socket.remote = Some(to);
@@ -173,7 +200,7 @@ pub fn connect_timed_out(modem: &mut Modem, handle: u32) -> Handled {
     refuse(modem, handle, SocketError::TimedOut)
 }
 
-/// An address in dotted form and a port. Names are not taken here: which models resolve them is not known.
+/// An address in dotted form and a port. The manual has `AT+USOST` resolve names too; no client seen does that.
 fn endpoint(args: Args<'_>, index: usize) -> Result<Endpoint, CmeError> {
     let address: Ipv4Addr = args.text(index)?.parse().map_err(|_| CmeError::IncorrectParameters)?;
     Ok(Endpoint { address, port: args.port(index + 1)? })
@@ -326,8 +353,8 @@ fn read_from(modem: &mut Modem, args: Args<'_>, decisions: &mut Decisions) -> Ha
 
 /// One URC after each read that leaves data.
 fn announce_rest(modem: &mut Modem, handle: u32, form: Announcement, decisions: &mut Decisions) {
-    if modem.sockets.get(handle).is_some_and(|s| s.pending() > 0) {
-        modem.announce(handle, form, decisions);
+    if let Some(socket) = modem.sockets.get(handle).filter(|s| s.pending() > 0) {
+        modem.urc_after_ok(Urc::SocketData { handle, generation: socket.generation, form }, decisions);
     }
 }
 
@@ -406,8 +433,88 @@ fn get_option(modem: &mut Modem, args: Args<'_>) -> Handled {
     line(text)
 }
 
-/// `AT+UDCONF=1,…`: hex mode. Other configurations are not modelled.
+/// `AT+USOLI=socket,port`
+fn listen(modem: &mut Modem, args: Args<'_>) -> Handled {
+    let (handle, port) = (args.number(0)?, args.port(1)?);
+    let (protocol, is_used) = {
+        let socket = socket(modem, handle)?;
+        (socket.protocol, socket.remote.is_some() || socket.is_listening)
+    };
+    if !modem.pdp.is_up() {
+        return refuse(modem, handle, SocketError::NetworkDown);
+    }
+    if is_used {
+        return refuse(modem, handle, SocketError::Invalid);
+    }
+    let is_taken = modem.sockets.iter().any(|(n, s)| n != handle && (s.protocol, s.local_port) == (protocol, port));
+    if is_taken || port == modem.resolver.local_port() {
+        return refuse(modem, handle, SocketError::AddressInUse);
+    }
+    let socket = socket(modem, handle)?;
+    (socket.local_port, socket.is_listening, socket.announces_by) = (port, true, Announcement::Uusorf);
+    ok()
+}
+
+fn direct_link(modem: &mut Modem, args: Args<'_>) -> Handled {
+    let handle = args.number(0)?;
+    let socket = socket(modem, handle)?;
+    let is_ready = match socket.protocol {
+        Protocol::Tcp => socket.is_established(),
+        Protocol::Udp => socket.remote.is_some(),
+    };
+    let generation = socket.generation;
+    if !is_ready {
+        return refuse(modem, handle, SocketError::NotConnected);
+    }
+    Ok(Outcome::DirectLink(Link { handle, generation }))
+}
+
+/// `AT+UPING=host[,times[,bytes[,timeout[,ttl]]]]`
+fn ping(modem: &mut Modem, args: Args<'_>, decisions: &mut Decisions) -> Handled {
+    let host = args.text(0)?;
+    let number = |index, default, range: std::ops::RangeInclusive<u32>| match args.number_or(index, default)? {
+        number if range.contains(&number) => Ok(number),
+        _ => Err(CmeError::IncorrectParameters),
+    };
+    let (times, bytes) = (number(1, 4, 1..=64)?, number(2, 32, 4..=1472)?);
+    let (timeout_ms, _ttl) = (number(3, 5_000, 10..=60_000)?, number(4, 32, 1..=255)?);
+    if host.is_empty() {
+        return Err(CmeError::IncorrectParameters.into());
+    }
+    modem.begin_ping(Ping::new(host.to_owned(), times, bytes, timeout_ms), decisions)?;
+    ok()
+}
+
+/// `AT+UDCONF=5|6|7,socket[,value]`: the triggers of a direct link (u-blox AT commands manual, +UDCONF).
+fn trigger(modem: &mut Modem, args: Args<'_>) -> Handled {
+    let (which, handle) = (args.number(0)?, args.number(1)?);
+    let length_max = if socket(modem, handle)?.protocol == Protocol::Udp { 1472 } else { 2048 };
+    let triggers = &mut socket(modem, handle)?.triggers;
+    if args.len() == 2 {
+        let value = match which {
+            5 => triggers.timer_ms.to_string(),
+            6 => triggers.length.to_string(),
+            _ => triggers.character.map_or_else(|| "-1".to_owned(), |c| c.to_string()),
+        };
+        return line(format!("+UDCONF: {which},{handle},{value}"));
+    }
+    match (which, args.text(2)?) {
+        (7, "-1") => triggers.character = None,
+        (7, _) => triggers.character = Some(u8::try_from(args.number(2)?).map_err(|_| CmeError::IncorrectParameters)?),
+        _ => match (which, args.number(2)?) {
+            (5, ms @ (0 | 100..=120_000)) => triggers.timer_ms = ms,
+            (6, length) if length == 0 || (3..=length_max).contains(&length) => triggers.length = length,
+            _ => return Err(CmeError::IncorrectParameters.into()),
+        },
+    }
+    ok()
+}
+
+/// `AT+UDCONF=1,…`: hex mode; `5` to `7`: the direct link. Other configurations are not modelled.
 fn configure(modem: &mut Modem, args: Args<'_>) -> Handled {
+    if (5..=7).contains(&args.number(0)?) {
+        return trigger(modem, args);
+    }
     if args.number(0)? != 1 {
         modem.ledger.unmodelled(&format!("AT+UDCONF={}", args.number(0)?), modem.now_ps);
         return Err(CmeError::OperationNotSupported.into());

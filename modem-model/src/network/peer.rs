@@ -52,7 +52,7 @@ pub enum Peer {
 /// What a peer sends in answer to an event.
 #[derive(Clone, Debug, Default)]
 pub struct PeerOutput {
-    pub(super) packets: Vec<Packet>,
+    pub(crate) packets: Vec<Packet>,
     pub(super) cloud: Vec<CloudEvent>,
     pub(super) unmodelled: Vec<String>,
 }

@@ -1,5 +1,6 @@
 //! The modem's sockets: seven handles, lowest free first.
 
+mod listening;
 pub mod socket;
 mod traffic;
 
@@ -30,13 +31,20 @@ pub(crate) struct Leaving {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Sockets {
     slots: [Option<Socket>; SOCKETS_MAX],
+    /// Handles that a fault keeps occupied.
+    leaked: [bool; SOCKETS_MAX],
     next_port: u16,
     pub leaving: Vec<Leaving>,
 }
 
 impl Default for Sockets {
     fn default() -> Self {
-        Self { slots: Default::default(), next_port: *DYNAMIC_PORTS.start(), leaving: Vec::new() }
+        Self {
+            slots: Default::default(),
+            leaked: [false; SOCKETS_MAX],
+            next_port: *DYNAMIC_PORTS.start(),
+            leaving: Vec::new(),
+        }
     }
 }
 
@@ -63,6 +71,13 @@ impl Sockets {
         }
     }
 
+    /// A closed socket's handle stays occupied.
+    pub fn leak(&mut self, handle: u32) {
+        if let Some(leaked) = self.leaked.get_mut(handle as usize) {
+            *leaked = true;
+        }
+    }
+
     /// Every socket and connection is gone without a word.
     pub fn clear(&mut self) {
         self.slots = Default::default();
@@ -77,7 +92,7 @@ impl Sockets {
 
     /// Puts a socket in the lowest free slot; `None` if all are taken.
     pub fn insert(&mut self, socket: Socket) -> Option<u32> {
-        let index = self.slots.iter().position(Option::is_none)?;
+        let index = self.slots.iter().zip(&self.leaked).position(|(slot, leaked)| slot.is_none() && !leaked)?;
         *self.slots.get_mut(index)? = Some(socket);
         u32::try_from(index).ok()
     }

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
+use crate::direct_link::Triggers;
 use crate::errors::SocketError;
 use crate::network::tcp::{Connection, TcpState};
 use crate::network::{Endpoint, Protocol};
@@ -59,6 +60,14 @@ pub(crate) struct Socket {
     pub remote: Option<Endpoint>,
     /// The end of a TCP connection, from `AT+USOCO` on. It stays, to be read from, when the connection is over.
     pub tcp: Option<Connection>,
+    /// Waits for others to connect.
+    pub is_listening: bool,
+    /// The listening socket of a connection whose handshake is not done.
+    pub accepted_by: Option<u32>,
+    /// What sends in a direct link.
+    pub triggers: Triggers,
+    /// What announces the first arrival: `+UUSORF` on a listening socket.
+    pub announces_by: Announcement,
     pub error: SocketError,
     pub options: Vec<SocketOption>,
     pub sent_bytes: u64,
@@ -78,6 +87,10 @@ impl Socket {
             opened_ps,
             remote: None,
             tcp: None,
+            is_listening: false,
+            accepted_by: None,
+            triggers: Triggers::of(protocol),
+            announces_by: Announcement::Uusord,
             error: SocketError::None,
             options: Vec::new(),
             sent_bytes: 0,
@@ -90,7 +103,13 @@ impl Socket {
     }
 
     pub fn tcp_state(&self) -> TcpState {
-        self.tcp.as_ref().map_or(TcpState::Closed, Connection::state)
+        let listens = self.is_listening && self.protocol == Protocol::Tcp;
+        let without = if listens { TcpState::Listen } else { TcpState::Closed };
+        self.tcp.as_ref().map_or(without, Connection::state)
+    }
+
+    pub fn is_established(&self) -> bool {
+        self.tcp_state() == TcpState::Established
     }
 
     /// Bytes that wait to be read.

@@ -52,6 +52,9 @@ impl Modem {
     /// Closes a socket; its TCP says goodbye by itself.
     pub(crate) fn remove_socket(&mut self, handle: u32, decisions: &mut Decisions) {
         self.sockets.remove(self.now_ps, handle);
+        if self.closed_socket_leaks(decisions) {
+            self.sockets.leak(handle);
+        }
         self.flush_leaving(decisions);
     }
 
@@ -94,7 +97,8 @@ impl Modem {
                 let Some(handle) = found.map(|(handle, _)| handle) else { return };
                 let Some(socket) = self.sockets.get_mut(handle) else { return };
                 if socket.push_datagram(from, &bytes) {
-                    self.announce(handle, Announcement::Uusord, decisions);
+                    let form = socket.announces_by;
+                    self.announce(handle, form, decisions);
                 }
             }
             Payload::Tcp(segment) => self.segment_arrived(from, to.port, &segment, decisions),
@@ -112,6 +116,10 @@ impl Modem {
             tcp.on_segment(now_ps, segment);
             let received = tcp.readable().saturating_sub(before);
             socket.received_bytes += received as u64;
+            if socket.accepted_by.is_some() {
+                // The client learns of the connection before it learns of data.
+                self.settle_socket(handle, decisions);
+            }
             if before == 0 && received > 0 {
                 self.announce(handle, Announcement::Uusord, decisions);
             }
@@ -121,9 +129,7 @@ impl Modem {
             leaving.tcp.on_segment(now_ps, segment);
             return self.flush_leaving(decisions);
         }
-        if let Some(refusal) = segment.refusal() {
-            self.transmit(port, from, Payload::Tcp(refusal), decisions);
-        }
+        self.stray_segment(from, port, segment, decisions);
     }
 
     /// Sends what a socket's TCP has to send, and tells the client what happened to it.
@@ -134,6 +140,9 @@ impl Modem {
             let Some(event) = tcp.poll_event() else { break };
             match event {
                 TcpEvent::Connected => {
+                    if let Some(listener) = self.sockets.get(handle).and_then(|socket| socket.accepted_by) {
+                        self.connection_accepted(handle, listener, decisions);
+                    }
                     self.complete(|w| *w == Wait::Connect { handle }, Ok(Outcome::Lines(vec![])), decisions);
                 }
                 // After AT+USOCL it is what was waited for; before, the client is told.
@@ -156,6 +165,10 @@ impl Modem {
             TcpFailure::Reset => SocketError::ConnectionReset,
             TcpFailure::TimedOut => SocketError::TimedOut,
         };
+        if self.sockets.get(handle).is_some_and(|socket| socket.accepted_by.is_some()) {
+            // The client never knew of it.
+            return self.sockets.remove(self.now_ps, handle);
+        }
         self.socket_failed(handle, error);
         let Some(tcp) = self.sockets.get(handle).and_then(|socket| socket.tcp.as_ref()) else { return };
         let is_told = tcp.peer_has_closed();
@@ -185,6 +198,15 @@ impl Modem {
         self.last_socket_error = error;
         if let Some(socket) = self.sockets.get_mut(handle) {
             socket.error = error;
+        }
+    }
+
+    /// Sends a datagram to the socket's remote end, or what was written to its TCP.
+    pub(crate) fn send_or_flush(&mut self, handle: u32, bytes: Vec<u8>, decisions: &mut Decisions) {
+        let Some(socket) = self.sockets.get(handle) else { return };
+        match (socket.protocol, socket.remote, socket.local_port) {
+            (Protocol::Udp, Some(to), port) => self.transmit(port, to, Payload::Udp(bytes), decisions),
+            _ => self.flush_socket(handle, decisions),
         }
     }
 

@@ -17,7 +17,7 @@ const RESPONSE_TIMEOUT_PS: u64 = 60 * PS_PER_S;
 /// Messages of a device whose repetition is recognised.
 const RECENT_MAX: usize = 32;
 /// Number of requests that the service makes by itself.
-const OWN_REQUEST: u64 = 0;
+pub(super) const OWN_REQUEST: u64 = 0;
 /// The Hello flag of devices that describe themselves without being asked (`protocol.cpp`, v2.0.0).
 const FLAG_DESCRIBES_ITSELF: u8 = 0x20;
 
@@ -98,6 +98,8 @@ pub struct Outcome {
 /// A conversation.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Conversation {
+    /// The device, once it has said its name.
+    pub device_id: Option<DeviceId>,
     numbers: Numbers,
     queue: VecDeque<Asked>,
     pending: Option<Pending>,
@@ -139,7 +141,10 @@ impl Conversation {
             match again {
                 Some(bytes) => outcome.messages.push(bytes),
                 None => {
-                    outcome.events.push(CloudEventKind::Unanswered { request: pending.number });
+                    // What the service asks by itself nobody waits for.
+                    if pending.number != OWN_REQUEST {
+                        outcome.events.push(CloudEventKind::Unanswered { request: pending.number });
+                    }
                     self.pending = None;
                 }
             }
@@ -213,7 +218,9 @@ impl Conversation {
             }
             Incoming::Acknowledgement { id, response } => self.acknowledged(now_ps, id, response, outcome),
             Incoming::Reset { id } => {
-                if let Some(pending) = self.pending.take_if(|pending| pending.message.id == id) {
+                if let Some(pending) = self.pending.take_if(|pending| pending.message.id == id)
+                    && pending.number != OWN_REQUEST
+                {
                     outcome.events.push(CloudEventKind::Unanswered { request: pending.number });
                 }
                 let progress = self.update.as_mut().and_then(|update| update.reset(id, outcome));
@@ -250,7 +257,9 @@ impl Conversation {
             None => {
                 let request = pending.number;
                 self.pending = None;
-                outcome.events.push(CloudEventKind::Answered { request, code: code::EMPTY, payload: Vec::new() });
+                if request != OWN_REQUEST {
+                    outcome.events.push(CloudEventKind::Answered { request, code: code::EMPTY, payload: Vec::new() });
+                }
             }
         }
     }
@@ -266,7 +275,6 @@ impl Conversation {
             let text = text(&response.payload);
             outcome.events.push(CloudEventKind::Described { text });
         }
-        // What the service asks by itself nobody waits for.
         if pending.number != OWN_REQUEST {
             let Response { code, payload, .. } = response;
             outcome.events.push(CloudEventKind::Answered { request: pending.number, code, payload });
@@ -309,7 +317,7 @@ impl Conversation {
                     // Message ids of a device start anew with its session.
                     self.recent.clear();
                     self.reconnected(outcome);
-                    outcome.device_id = Some(device_id);
+                    (self.device_id, outcome.device_id) = (Some(device_id), Some(device_id));
                     let describes_itself = hello.flags & FLAG_DESCRIBES_ITSELF != 0;
                     outcome.events.push(CloudEventKind::Hello(hello));
                     if !describes_itself && !self.awaits_description() {

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::coap::code_text;
 use super::dtls::server::HandshakeError;
+use crate::network::packet::Endpoint;
 
 /// A device's name: 96 bits, the unique id of its microcontroller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -48,6 +49,11 @@ pub enum CloudEventKind {
     },
     /// A device goes on in the session it had, after a reset.
     Resumed,
+    /// A device is heard from another address or port; it is answered there from now on.
+    AddressChanged {
+        /// Where it is now.
+        to: Endpoint,
+    },
     /// A device goes on in a session that the service does not know.
     UnknownSession,
     /// A device connected and was acknowledged.
@@ -138,11 +144,64 @@ pub enum CloudEventKind {
         /// Why.
         reason: String,
     },
+    /// A command of the operator goes on.
+    Command {
+        /// Its number.
+        number: u64,
+        /// As it was given.
+        command: String,
+        /// How it goes.
+        progress: CommandProgress,
+    },
     /// A device said that it ends its session, or that something is wrong.
     Alert {
         /// The alert's description: 0 is a normal end.
         description: u8,
     },
+}
+
+/// How a command of the operator goes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CommandProgress {
+    /// It takes effect.
+    Begun,
+    /// An image is sent.
+    Sending {
+        /// Its name.
+        image: String,
+        /// Which of the command's images it is, from 1.
+        position: usize,
+        /// How many there are.
+        of: usize,
+    },
+    /// The device is back with an image.
+    Applied {
+        /// Its name.
+        image: String,
+    },
+    /// It is done.
+    Done {
+        /// What came of it.
+        answer: String,
+    },
+    /// It came to nothing.
+    Failed {
+        /// Why.
+        reason: String,
+    },
+}
+
+impl fmt::Display for CommandProgress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Begun => f.write_str("begins"),
+            Self::Sending { image, position, of } => write!(f, "sends {image}, {position} of {of}"),
+            Self::Applied { image } => write!(f, "the device is back with {image}"),
+            Self::Done { answer } => write!(f, "done, {answer}"),
+            Self::Failed { reason } => write!(f, "failed, {reason}"),
+        }
+    }
 }
 
 /// Something that happened at the service, when, and to whom.
@@ -170,6 +229,7 @@ impl fmt::Display for CloudEventKind {
             Self::Handshake => f.write_str("handshake done"),
             Self::HandshakeFailed { reason } => write!(f, "handshake failed: {reason}"),
             Self::Resumed => f.write_str("session resumed"),
+            Self::AddressChanged { to } => write!(f, "the device is now at {to}"),
             Self::UnknownSession => f.write_str("session unknown, no answer"),
             Self::Hello(hello) => write!(
                 f,
@@ -205,6 +265,7 @@ impl fmt::Display for CloudEventKind {
             Self::UpdateDelivered { request } => write!(f, "update, request {request}: the device has it"),
             Self::UpdateFailed { request, reason } => write!(f, "update, request {request}: failed, {reason}"),
             Self::Unanswered { request } => write!(f, "no answer to request {request}"),
+            Self::Command { number, command, progress } => write!(f, "command {number}, {command}: {progress}"),
             Self::Alert { description: 0 } => f.write_str("session ended by the device"),
             Self::Alert { description } => write!(f, "alert {description}"),
         }

@@ -7,16 +7,24 @@
 //! | `device.rs` | one device's conversation: what it asks and what it is asked |
 //! | `confirmable.rs` | a message that is repeated until it is acknowledged |
 //! | `update.rs` | an update over the air: one image to one device |
-//! | `modules.rs` | the modules a device says it has |
+//! | `modules.rs` | modules that can be sent, and in which order |
+//! | `install.rs` | images sent one after the other, each until the device is back with it |
+//! | `delivery.rs` | events on their way to devices |
+//! | `operator.rs` | the operator's commands |
+//! | `description.rs` | what a device says of itself |
 //! | `request.rs` | what the service can ask of a device |
 //! | `event.rs` | what an observer sees |
 
 pub mod coap;
 mod confirmable;
+mod delivery;
+mod description;
 mod device;
 pub mod dtls;
 mod event;
-mod modules;
+mod install;
+pub mod modules;
+mod operator;
 mod request;
 #[cfg(test)]
 mod tests;
@@ -27,10 +35,12 @@ use std::collections::BTreeMap;
 use lockstep_traces::Decisions;
 use serde::{Deserialize, Serialize};
 
+pub use self::description::{Description, DeviceModule};
 use self::device::{Context, Conversation, Outcome};
 use self::dtls::{DtlsEvent, DtlsServer};
 pub use self::event::{CloudEvent, CloudEventKind, DeviceId, Hello};
-use self::modules::completes_updates_itself;
+use self::operator::Operator;
+pub use self::operator::{Action, CommandRecord, CommandState, OperatorCommand};
 pub use self::request::{RequestError, ServerRequest};
 pub use self::update::{IMAGE_BYTES_MAX, UpdateSettings};
 use super::packet::{Packet, Payload};
@@ -43,6 +53,11 @@ pub const PORT: u16 = 5684;
 const STREAM: &str = "network.service";
 /// Devices remembered at most; one that was not heard of for the longest time gives way.
 const DEVICES_MAX: usize = 256;
+/// A device that has connected still sends subscriptions and events, and waits for their acknowledgements; this much
+/// after its description it listens.
+const SETTLING_PS: u64 = 3 * PS_PER_S;
+/// What a device publishes that runs without its application.
+const SAFE_MODE_EVENT: &str = "spark/device/safemode";
 /// Subscriptions remembered of a device.
 const SUBSCRIPTIONS_MAX: usize = 64;
 
@@ -53,6 +68,8 @@ pub struct ServiceConfig {
     pub private_key: [u8; 32],
     /// The service's time at power-on of the world, in seconds since 1970.
     pub epoch_unix_s: u32,
+    /// What it calls a device that asks for its name.
+    pub device_name: String,
     /// How it updates devices.
     pub update: UpdateSettings,
 }
@@ -76,8 +93,69 @@ pub struct DeviceRecord {
     pub pings: u64,
     /// What it has subscribed to since its hello.
     pub subscriptions: Vec<String>,
-    /// Its last description, JSON.
-    pub description: Option<String>,
+    /// From when on the operator's commands reach it: it has described itself since it connected. The end of time while
+    /// it has not.
+    pub ready_from_ps: u64,
+    /// It has said since its hello that it is in safe mode.
+    pub is_safe_mode: bool,
+    /// What it has said of itself.
+    pub description: Description,
+}
+
+impl DeviceRecord {
+    fn new(session: u64, now_ps: u64) -> Self {
+        Self {
+            session,
+            hello: None,
+            connected_since_ps: now_ps,
+            last_heard_ps: now_ps,
+            resumptions: 0,
+            events: 0,
+            pings: 0,
+            subscriptions: Vec::new(),
+            ready_from_ps: u64::MAX,
+            is_safe_mode: false,
+            description: Description::default(),
+        }
+    }
+
+    /// Whether it has subscribed to events of this name: a filter is the beginning of names.
+    pub fn wants_event(&self, name: &str) -> bool {
+        self.subscriptions.iter().any(|filter| name.starts_with(filter.as_str()))
+    }
+
+    /// Takes in what happened to it.
+    fn record(&mut self, now_ps: u64, kind: &CloudEventKind) {
+        match kind {
+            CloudEventKind::Hello(hello) => {
+                self.hello = Some(hello.clone());
+                self.connected_since_ps = now_ps;
+                self.subscriptions.clear();
+                self.is_safe_mode = false;
+                self.ready_from_ps = u64::MAX;
+            }
+            CloudEventKind::Resumed => {
+                self.resumptions += 1;
+                self.ready_from_ps = now_ps + SETTLING_PS;
+            }
+            CloudEventKind::Published { name, .. } => {
+                self.events += 1;
+                self.is_safe_mode |= name == SAFE_MODE_EVENT;
+            }
+            CloudEventKind::Ping => self.pings += 1,
+            CloudEventKind::Subscribed { filter }
+                if self.subscriptions.len() < SUBSCRIPTIONS_MAX && !self.subscriptions.contains(filter) =>
+            {
+                self.subscriptions.push(filter.clone());
+            }
+            CloudEventKind::Described { text } => {
+                self.description.take(text);
+                self.ready_from_ps = self.ready_from_ps.min(now_ps + SETTLING_PS);
+            }
+            CloudEventKind::Alert { .. } => self.ready_from_ps = u64::MAX,
+            _ => {}
+        }
+    }
 }
 
 /// The service.
@@ -88,6 +166,7 @@ pub struct DeviceService {
     /// By session.
     conversations: BTreeMap<u64, Conversation>,
     devices: BTreeMap<DeviceId, DeviceRecord>,
+    operator: Operator,
     next_request: u64,
 }
 
@@ -95,7 +174,8 @@ impl DeviceService {
     /// A service that knows nobody yet.
     pub fn new(config: ServiceConfig) -> Self {
         let dtls = DtlsServer::new(config.private_key);
-        Self { config, dtls, conversations: BTreeMap::new(), devices: BTreeMap::new(), next_request: 1 }
+        let operator = Operator::default();
+        Self { config, dtls, conversations: BTreeMap::new(), devices: BTreeMap::new(), operator, next_request: 1 }
     }
 
     /// The devices that have said hello, by name.
@@ -128,10 +208,15 @@ impl DeviceService {
     }
 
     pub(super) fn next_wake_ps(&self) -> u64 {
-        self.conversations.values().map(Conversation::next_wake_ps).min().unwrap_or(u64::MAX)
+        let operator_ps = self.operator.next_wake_ps(self.commanded().map(|(_, device)| device));
+        self.conversations.values().map(Conversation::next_wake_ps).fold(operator_ps, u64::min)
     }
 
     pub(super) fn advance(&mut self, now_ps: u64, output: &mut PeerOutput, decisions: &mut Decisions) {
+        let device_id = self.commanded().map(|(id, _)| id);
+        for kind in self.operate(now_ps) {
+            output.observe(CloudEvent { time_ps: now_ps, device_id, kind });
+        }
         let due = self.conversations.iter().filter(|(_, c)| c.next_wake_ps() <= now_ps);
         let due: Vec<u64> = due.map(|(session, _)| *session).collect();
         for session in due {
@@ -166,11 +251,10 @@ impl DeviceService {
         let is_lost = |session: &u64| self.dtls.session(*session).is_none();
         let lost: Vec<u64> = self.conversations.keys().copied().filter(is_lost).collect();
         for session in lost {
-            let mut outcome = Outcome::default();
-            if let Some(conversation) = self.conversations.remove(&session) {
-                conversation.abandon(&mut outcome);
-            }
-            self.take_outcome(now_ps, session, outcome, output);
+            let Some(conversation) = self.conversations.remove(&session) else { continue };
+            let (device_id, mut outcome) = (conversation.device_id, Outcome::default());
+            conversation.abandon(&mut outcome);
+            self.happened(now_ps, session, device_id, outcome.events, output);
         }
     }
 
@@ -183,16 +267,21 @@ impl DeviceService {
         decisions: &mut Decisions,
         go_on: impl FnOnce(&mut Conversation, &mut Context<'_>, &mut Outcome),
     ) {
-        let device_id = self.dtls.session(session).and_then(|s| s.device_id).map(DeviceId);
-        let description = device_id.and_then(|id| self.devices.get(&id)).and_then(|d| d.description.as_deref());
-        let completes_itself = description.is_some_and(completes_updates_itself);
+        let device = self.named(session).and_then(|id| self.devices.get(&id));
+        let completes_itself = device.is_some_and(|device| device.description.completes_updates_itself());
         let mut outcome = Outcome::default();
         let unix_s = self.unix_s(now_ps);
         let mut context = Context { now_ps, unix_s, update: &self.config.update, completes_itself, decisions };
         if let Some(conversation) = self.conversations.get_mut(&session) {
             go_on(conversation, &mut context, &mut outcome);
         }
+        let published: Vec<_> = outcome.events.iter().filter_map(Self::publication).collect();
         self.take_outcome(now_ps, session, outcome, output);
+        for (name, data) in published {
+            if let Some(device_id) = self.named(session) {
+                self.published(now_ps, device_id, &name, &data, decisions);
+            }
+        }
     }
 
     fn dtls_event(&mut self, now_ps: u64, event: DtlsEvent, output: &mut PeerOutput, decisions: &mut Decisions) {
@@ -204,28 +293,30 @@ impl DeviceService {
                 emit(None, CloudEventKind::Handshake);
             }
             DtlsEvent::Continued { session } => {
-                let device_id = self.dtls.session(session).and_then(|s| s.device_id).map(DeviceId);
-                if let Some(device) = device_id.and_then(|id| self.devices.get_mut(&id)) {
-                    device.resumptions += 1;
-                }
-                emit(device_id, CloudEventKind::Resumed);
                 self.converse(now_ps, session, output, decisions, |conversation, _, outcome| {
+                    outcome.events.push(CloudEventKind::Resumed);
                     conversation.reconnected(outcome);
                 });
+            }
+            DtlsEvent::Moved { session, to } => {
+                let kind = CloudEventKind::AddressChanged { to };
+                self.happened(now_ps, session, self.named(session), vec![kind], output);
             }
             DtlsEvent::Data { session, bytes } => {
                 self.conversations.entry(session).or_default();
                 self.converse(now_ps, session, output, decisions, |conversation, context, outcome| {
                     conversation.receive(context, &bytes, outcome);
                 });
-                let device_id = self.dtls.session(session).and_then(|s| s.device_id).map(DeviceId);
-                if let Some(device) = device_id.and_then(|id| self.devices.get_mut(&id)) {
+                if let Some(device) = self.named(session).and_then(|id| self.devices.get_mut(&id)) {
                     device.last_heard_ps = now_ps;
                 }
             }
             DtlsEvent::Alert { session, description } => {
-                let device_id = session.and_then(|id| self.dtls.session(id)).and_then(|s| s.device_id).map(DeviceId);
-                emit(device_id, CloudEventKind::Alert { description });
+                let kind = CloudEventKind::Alert { description };
+                match session {
+                    Some(session) => self.happened(now_ps, session, self.named(session), vec![kind], output),
+                    None => emit(None, kind),
+                }
             }
             DtlsEvent::Failed { error } => emit(None, CloudEventKind::handshake_failed(error)),
             DtlsEvent::UnknownSession { device_id } => emit(Some(DeviceId(device_id)), CloudEventKind::UnknownSession),
@@ -245,47 +336,45 @@ impl DeviceService {
         for what in outcome.unmodelled {
             output.unmodelled(format!("cloud: {what}"));
         }
-        let device_id = self.dtls.session(session).and_then(|s| s.device_id).map(DeviceId);
-        for kind in outcome.events {
+        self.happened(now_ps, session, self.named(session), outcome.events, output);
+    }
+
+    /// The device of a session.
+    fn named(&self, session: u64) -> Option<DeviceId> {
+        self.dtls.session(session).and_then(|session| session.device_id).map(DeviceId)
+    }
+
+    /// Records and tells what happened in a session.
+    fn happened(
+        &mut self,
+        now_ps: u64,
+        session: u64,
+        device_id: Option<DeviceId>,
+        events: Vec<CloudEventKind>,
+        output: &mut PeerOutput,
+    ) {
+        let is_alive = self.dtls.session(session).is_some();
+        for kind in events {
+            let mut told = Vec::new();
             if let Some(device_id) = device_id {
-                self.record(now_ps, session, device_id, &kind);
+                self.make_room_for(device_id);
+                let device = self.devices.entry(device_id).or_insert_with(|| DeviceRecord::new(session, now_ps));
+                if is_alive {
+                    device.session = session;
+                }
+                device.record(now_ps, &kind);
+                told = self.operator.observe(now_ps, &kind, device);
             }
-            output.observe(CloudEvent { time_ps: now_ps, device_id, kind });
+            for kind in std::iter::once(kind).chain(told) {
+                output.observe(CloudEvent { time_ps: now_ps, device_id, kind });
+            }
         }
     }
 
-    fn record(&mut self, now_ps: u64, session: u64, device_id: DeviceId, kind: &CloudEventKind) {
+    fn make_room_for(&mut self, device_id: DeviceId) {
         if self.devices.len() >= DEVICES_MAX && !self.devices.contains_key(&device_id) {
             let oldest = self.devices.iter().min_by_key(|(_, device)| device.last_heard_ps).map(|(id, _)| *id);
             oldest.map(|id| self.devices.remove(&id));
-        }
-        let device = self.devices.entry(device_id).or_insert_with(|| DeviceRecord {
-            session,
-            hello: None,
-            connected_since_ps: now_ps,
-            last_heard_ps: now_ps,
-            resumptions: 0,
-            events: 0,
-            pings: 0,
-            subscriptions: Vec::new(),
-            description: None,
-        });
-        device.session = session;
-        match kind {
-            CloudEventKind::Hello(hello) => {
-                device.hello = Some(hello.clone());
-                device.connected_since_ps = now_ps;
-                device.subscriptions.clear();
-            }
-            CloudEventKind::Published { .. } => device.events += 1,
-            CloudEventKind::Ping => device.pings += 1,
-            CloudEventKind::Subscribed { filter }
-                if device.subscriptions.len() < SUBSCRIPTIONS_MAX && !device.subscriptions.contains(filter) =>
-            {
-                device.subscriptions.push(filter.clone());
-            }
-            CloudEventKind::Described { text } => device.description = Some(text.clone()),
-            _ => {}
         }
     }
 }

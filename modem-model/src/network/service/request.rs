@@ -65,6 +65,12 @@ pub enum RequestError {
         /// Length of the image.
         found: usize,
     },
+    /// The device does not want the event.
+    #[error("the device has not subscribed to {0:?}")]
+    NotSubscribed(String),
+    /// More commands than anybody gives.
+    #[error("{0} commands are enough for one run")]
+    TooMany(usize),
 }
 
 impl ServerRequest {
@@ -91,7 +97,8 @@ impl ServerRequest {
         !matches!(self, Self::Ping | Self::Event { .. } | Self::DiscardSession)
     }
 
-    pub(super) fn check(&self) -> Result<(), RequestError> {
+    /// Whether a device can take it.
+    pub fn check(&self) -> Result<(), RequestError> {
         if let Self::Update { image } = self {
             let found = image.len();
             let fits = (1..=IMAGE_BYTES_MAX).contains(&found);

@@ -156,13 +156,13 @@ impl Update {
             return self.fail(format!("not done after {} s", self.settings.timeout_s), outcome);
         }
         match &mut self.phase {
-            Phase::Begin(message) | Phase::Done(message) | Phase::Chunk { sent: Some(message), .. } => {
-                if message.due_ps <= now_ps {
-                    let Some(bytes) = message.again(now_ps) else {
-                        return self.fail(format!("no answer to {}", self.waits_for()), outcome);
-                    };
-                    outcome.messages.push(bytes);
-                }
+            Phase::Begin(message) | Phase::Done(message) | Phase::Chunk { sent: Some(message), .. }
+                if message.due_ps <= now_ps =>
+            {
+                let Some(bytes) = message.again(now_ps) else {
+                    return self.fail(format!("no answer to {}", self.waits_for()), outcome);
+                };
+                outcome.messages.push(bytes);
             }
             Phase::Ready { due_ps } | Phase::Chunk { due_ps, .. } if *due_ps <= now_ps => {
                 return self.fail(format!("the device did not go on after {}", self.waits_for()), outcome);

@@ -53,6 +53,13 @@ pub enum DtlsEvent {
         /// Its number.
         session: u64,
     },
+    /// A client is heard from another address or port, and is answered there.
+    Moved {
+        /// The session's number.
+        session: u64,
+        /// Where it is now.
+        to: Endpoint,
+    },
     /// Application data.
     Data {
         /// The session's number.
@@ -288,13 +295,24 @@ impl DtlsServer {
             }
             return;
         }
-        // The newest first: a client that has just made a session uses it.
-        let found = self.sessions.iter_mut().rev().filter(|s| (s.local, s.remote) == ends);
-        let opened = found.filter_map(|s| s.open(record).map(|content| (s, content))).next();
-        let Some((session, content)) = opened else {
+        // The newest first: a client that has just made a session uses it. A NAT that has forgotten a client gives it
+        // another port, so an authentic record counts wherever it comes from.
+        let here = self.sessions.iter().rev().filter(|s| (s.local, s.remote) == ends).map(|s| s.id);
+        let elsewhere = self.sessions.iter().rev().filter(|s| (s.local, s.remote) != ends).map(|s| s.id);
+        let candidates: Vec<u64> = here.chain(elsewhere).collect();
+        let opened = candidates.into_iter().find_map(|id| {
+            let session = self.sessions.iter_mut().find(|s| s.id == id)?;
+            session.open(record).map(|content| (session.id, content))
+        });
+        let found = opened.and_then(|(id, content)| Some((self.sessions.iter_mut().find(|s| s.id == id)?, content)));
+        let Some((session, content)) = found else {
             return received.events.push(DtlsEvent::Ignored { what: "record that is not authentic or came before" });
         };
         let id = session.id;
+        if (session.local, session.remote) != ends {
+            (session.local, session.remote) = ends;
+            received.events.push(DtlsEvent::Moved { session: id, to: ends.1 });
+        }
         match record.content_type {
             APPLICATION_DATA => {
                 session.confirm();
