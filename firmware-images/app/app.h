@@ -10,9 +10,10 @@ void app_init(void);
 void app_setup(void);
 void app_loop(void);
 
-/* log.c: lines on Serial1. */
+/* log.c: lines on Serial1, of the application and of the library it would link in; text as it is. */
 void log_open(void);
 void log_line(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void log_wiring(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void log_text(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* Waits without holding anything, as the firmware's delay() does. */

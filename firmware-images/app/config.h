@@ -42,7 +42,8 @@ struct app_config {
     uint32_t loop_publish_ms;   /* events published by loop(), one each; 0: none */
     uint32_t thread_publish_ms; /* the same, by a thread of its own */
     uint8_t register_in_setup; /* 1: function, variable and keepalive in setup(); 0: when the cloud is connected */
-    uint8_t reserved[3];
+    uint8_t log_tcp;           /* 1: the traces of TCPClient, as in the log of hardware with SYSTEM_THREAD */
+    uint8_t reserved[2];
     char mqtt_client_id[24];  /* text, NUL-terminated, as the topics */
     char mqtt_topic[32];      /* what is published to */
     char mqtt_subscribe[32];  /* subscribed to; empty: nothing is */

@@ -3,6 +3,7 @@
 
 /* What the firmware's own log has for a text. */
 enum { TEXT_LENGTH = 160 };
+enum { LEVEL_TRACE = 1, LEVEL_INFO = 30, LEVEL_WARN = 40, LEVEL_ERROR = 50, LEVEL_PANIC = 60 };
 
 static struct ring rx_ring, tx_ring;
 /* Threads write whole lines. */
@@ -45,7 +46,11 @@ static void write_text(const char *text)
 
 static const char *level_name(int level)
 {
-    return level < 30 ? "TRACE" : level < 40 ? "INFO" : level < 50 ? "WARN" : level < 60 ? "ERROR" : "PANIC";
+    return level < LEVEL_INFO    ? "TRACE"
+           : level < LEVEL_WARN  ? "INFO"
+           : level < LEVEL_ERROR ? "WARN"
+           : level < LEVEL_PANIC ? "ERROR"
+                                 : "PANIC";
 }
 
 /* Piece by piece, without a buffer: the firmware's threads have little stack left. */
@@ -107,14 +112,29 @@ void log_open(void)
         log_set_callbacks(firmware_message, firmware_write, firmware_enabled, 0);
 }
 
-void log_line(const char *format, ...)
+static void put_formatted(const char *category, int level, const char *format, va_list arguments)
 {
     char text[TEXT_LENGTH];
+    rt_vsnprintf(text, sizeof text, format, arguments);
+    put_line(hal_millis(), category, level, text);
+}
+
+void log_line(const char *format, ...)
+{
     va_list arguments;
     va_start(arguments, format);
-    rt_vsnprintf(text, sizeof text, format, arguments);
+    put_formatted("app", LEVEL_INFO, format, arguments);
     va_end(arguments);
-    put_line(hal_millis(), "app", 30, text);
+}
+
+void log_wiring(const char *format, ...)
+{
+    if (!config.log_tcp)
+        return;
+    va_list arguments;
+    va_start(arguments, format);
+    put_formatted("wiring", LEVEL_TRACE, format, arguments);
+    va_end(arguments);
 }
 
 void log_text(const char *format, ...)

@@ -28,12 +28,15 @@ bool tcp_connect(void)
     uint16_t port = config.server_port;
     handle = socket_create(FAMILY_INET, TYPE_STREAM, PROTOCOL_TCP, port, 0);
     has_handle = socket_valid(handle);
+    log_wiring("socket=%lu", (unsigned long)handle);
     if (!has_handle)
         return false;
     struct socket_address to = {.family = FAMILY_INET, .port_be = {(uint8_t)(port >> 8), (uint8_t)port}};
     for (unsigned i = 0; i < sizeof to.address; ++i)
         to.address[i] = config.server_address[i];
+    log_wiring("sock %lu connect", (unsigned long)handle);
     bool connected = socket_connect(handle, &to, sizeof to) == 0;
+    log_wiring("sock %lu connected=%u", (unsigned long)handle, connected);
     if (!connected)
         tcp_stop();
     return connected;
@@ -45,8 +48,10 @@ int tcp_available(void)
         offset = total = 0;
     if (network_ready(0, 0, 0) && is_open() && total < BUFFER_LENGTH) {
         int32_t length = socket_receive(handle, buffer + total, BUFFER_LENGTH - total, 0);
-        if (length > 0)
+        if (length > 0) {
+            log_wiring("recv(=%ld)", (long)length);
             total += (uint32_t)length;
+        }
     }
     return (int)(total - offset);
 }
@@ -76,6 +81,7 @@ bool tcp_write(const void *data, uint32_t length)
 
 void tcp_stop(void)
 {
+    log_wiring("sock %ld closesocket", has_handle ? (long)handle : -1);
     if (is_open())
         socket_close(handle);
     handle = socket_invalid();

@@ -246,7 +246,8 @@ pub struct Timing {
     pub pdp_activation: DurationRange,
     /// Carriage return to first character of the response.
     pub command: DurationRange,
-    /// The same, for `AT+USORF` (8 to 14 ms fits 33-byte and 557-byte reads in the logs).
+    /// The same, for `AT+USORF`: in the logs all reads of 33 to 49 bytes are there within 20 ms of the command, at most 10
+    /// of them before the first character, and those of 557 bytes are not after 60, at least 7.
     pub read_from: DurationRange,
     /// Carriage return to the `@` prompt.
     pub prompt: DurationRange,
@@ -303,7 +304,7 @@ impl Default for Timing {
             attach_timeout: DurationRange::ms(180_000, 180_000),
             pdp_activation: DurationRange::ms(350, 900),
             command: DurationRange::ms(2, 7),
-            read_from: DurationRange::ms(8, 13),
+            read_from: DurationRange::us(7_500, 10_000),
             prompt: DurationRange::ms(4, 8),
             write_accept: DurationRange::ms(122, 128),
             write_accept_per_byte_us: 40,

@@ -328,7 +328,7 @@ proptest! {
             }
         }
         // A reset puts any of it right. It waits for commands still to be executed: the last may switch the modem off.
-        for act in [Act::Change(Change::Supply(true)), Act::Lvloe(false), Act::Rts(true), Act::PowerKey(true), Act::Reset(true), Act::Wait(60_000),
+        for act in [Act::Change(Change::Supply(true)), Act::Lvloe(false), Act::Rts(true), Act::PowerKey(true), Act::Reset(true), Act::Wait(8_000_000),
             Act::PowerKey(false), Act::Wait(20), Act::PowerKey(true), Act::Wait(6000),
             Act::Reset(false), Act::Wait(100), Act::Reset(true), Act::Wait(8000)] {
             perform(&mut client, &act);

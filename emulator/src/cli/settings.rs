@@ -318,6 +318,13 @@ pub const SETTINGS: &[Setting] = &[
     timing!("modem.timing.close_timeout", close_timeout, "limit of the wait in AT+USOCL"),
     timing!("modem.timing.dns_retry", dns_retry, "wait for a DNS answer before the next try"),
     setting!("modem.timing.dns_tries", "a number", "DNS tries", modem.timing.dns_tries),
+    setting!(
+        "modem.timing.escape_guard_us",
+        "microseconds",
+        "silence before and after the +++ that ends a direct link",
+        modem.timing.escape_guard_us
+    ),
+    timing!("modem.timing.ping_round_trip", ping_round_trip, "an echo request of AT+UPING until its answer"),
     timing!("modem.timing.sleep_interval", sleep_interval, "AT+UPSV=1: between two moments of listening"),
     timing!("modem.timing.sleep_interval_2g", sleep_interval_2g, "the same on 2G"),
     timing!("modem.timing.register_timeout", register_timeout, "limit of AT+COPS=1"),

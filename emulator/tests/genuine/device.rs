@@ -102,9 +102,14 @@ impl Device {
 
     /// With the set, our application, the device service, and an echo of two digits a byte as in the logs of hardware.
     pub fn online(set: &FirmwareSet, config: &AppConfig) -> Self {
+        Self::online_with_seed(set, config, 1)
+    }
+
+    /// The same with another seed of what the outside world chooses.
+    pub fn online_with_seed(set: &FirmwareSet, config: &AppConfig, seed: u64) -> Self {
         let mut flash = set.flash_with(&[app(config)]).unwrap();
         cloud::provision(&mut flash).unwrap();
-        let settings = DeviceSettings { seed: 1, cloud: true, ..DeviceSettings::default() };
+        let settings = DeviceSettings { seed, cloud: true, ..DeviceSettings::default() };
         let mut device = Self::with_settings(flash.into_bytes(), &settings);
         let echo = Peer::Echo(Echo::new(EchoForm::HexDigits));
         let echo = PeerAt { address: ECHO.0, port: Some(ECHO.1), peer: echo };
@@ -154,7 +159,8 @@ impl Device {
         }
     }
 
-    fn now_ms(&self) -> u64 {
+    /// Milliseconds of virtual time since power-on.
+    pub fn now_ms(&self) -> u64 {
         self.machine.now().time_ps / PS_PER_MS
     }
 

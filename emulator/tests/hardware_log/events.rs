@@ -125,3 +125,24 @@ fn read(body: &str) -> What {
     };
     What::Line(name.to_owned(), numbers.into_iter().flatten().collect())
 }
+
+/// The same without what firmware after that of the logs does in addition: `AT` before a command, the states of all
+/// sockets, the length of the next datagram. Lines and final results of these go too; URCs stay.
+pub fn without_later_habits(events: &[Event]) -> Vec<Event> {
+    let is_habit = |name: &str, numbers: &[u64]| match name {
+        "" | "USOCTL" => true,
+        "USORF" | "USORD" => numbers.last() == Some(&0),
+        _ => false,
+    };
+    let mut in_habit = false;
+    let keep = |event: &&Event| {
+        match &event.what {
+            What::Command(name, numbers) => in_habit = is_habit(name, numbers),
+            What::Line(name, _) if name.starts_with("UUSO") => return true,
+            What::App(_) => return true,
+            _ => {}
+        }
+        !in_habit
+    };
+    events.iter().filter(keep).cloned().collect()
+}

@@ -127,8 +127,8 @@ impl Taker {
             ("USOST", Some((Step::Payload(length), from))) => {
                 let kind = match length {
                     0..=64 => "payload up to 64 to +USOST",
-                    120..=260 => "payload about 190 to +USOST",
-                    600..=800 => "payload about 700 to +USOST",
+                    120..=260 => "payload of 120 to 260 to +USOST",
+                    500..=800 => "payload of 500 to 800 to +USOST",
                     _ => "payload of another length to +USOST",
                 };
                 self.add(kind, from, now);

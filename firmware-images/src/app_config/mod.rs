@@ -185,6 +185,8 @@ settings! {
     thread_publish_ms: u32, 64, 0, |ms| *ms <= DAY_MS, "0 to 86400000";
     /// whether function, variable and keepalive are registered in setup(), not only when the cloud is connected
     register_in_setup: bool, 68, false, |_| true, "true or false";
+    /// whether TCPClient's own traces are logged, as in the hardware log with SYSTEM_THREAD
+    log_tcp: bool, 69, false, |_| true, "true or false";
     /// client identifier of MQTT
     mqtt_client_id: Text<24>, 72, text("lockstep"), |_| true, "up to 23 characters";
     /// topic that is published to
