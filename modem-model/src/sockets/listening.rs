@@ -142,7 +142,7 @@ mod tests {
         world.host.send(world.now_ps, one, b"hello", &mut world.output);
         let told = world.run_ms(200);
         assert_eq!(told, "\r\n+UUSOLI: 1,\"198.51.100.9\",4000,0,\"10.171.4.7\",1200\r\n\r\n+UUSORD: 1,5\r\n");
-        assert_eq!(world.at("AT+USORD=1,10"), "\r\n+USORD: 1,5,\"hello\"\r\n\r\nOK\r\n");
+        assert_eq!(world.at("AT+USORD=1,10"), "\r\n+USORD: 1,5,\"hello\"\r\nOK\r\n");
         assert!(world.at("AT+USOWR=1,3,\"you\"").ends_with("+USOWR: 1,3\r\n\r\nOK\r\n"));
         assert_eq!(world.host.read(world.now_ps, one, 10, &mut world.output), b"you");
         // The listening socket goes without the others.
