@@ -145,7 +145,6 @@ fn a_new_application(version: &str, update: UpdateSettings) {
     assert_ne!(bench.flash(APP_PLACE, APP.len()), APP);
     bench.run(ota_s);
     assert_eq!(bench.machine.observer.led().state().to_string(), "breathing cyan", "{version}");
-    // 0.5.2 runs in safe mode on a table of ours with erased flags; see the row's own test below.
     assert_eq!(bench.answer(call), "1", "{version}");
     assert_eq!(bench.answer(ping), "acknowledged");
     assert_eq!(bench.answer(event), "acknowledged");
