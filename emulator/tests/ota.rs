@@ -282,3 +282,25 @@ fn a_device_in_safe_mode_is_healed() {
     bench.assert_healthy();
     row(&["1.5.0, application needs 1.5.1".to_owned(), s(seen_ps), s(bench.lines[0].0)]);
 }
+
+#[test]
+fn an_updated_run_is_the_same_however_it_is_cut() {
+    let Some(set) = vendor_set("2.2.0", "an updated run is the same however it is cut") else { return };
+    let bench = || {
+        let mut bench = Bench::new(&set, &[], UpdateSettings::default());
+        bench.command("ota", 25, our_application());
+        bench
+    };
+    let mut plain = bench();
+    plain.run(30);
+    assert_eq!(plain.state(0), CommandState::Running);
+    let mut cut = bench();
+    // Before the command, between UpdateBegin and UpdateReady, among the chunks, in the boot loader's copying.
+    for at_ms in [24_999, 25_800, 27_070, 27_500, 28_400] {
+        cut.machine.run_until_ps(at_ms * PS_PER_MS).unwrap();
+        let bytes = postcard::to_stdvec(&cut.machine.snapshot()).unwrap();
+        cut.machine = Machine::restore(&postcard::from_bytes(&bytes).unwrap(), false).unwrap();
+    }
+    cut.run(30);
+    assert_eq!(cut.machine.state_hash(), plain.machine.state_hash());
+}

@@ -48,7 +48,7 @@ fn the_line_is_idle_after_the_modem_s_last_character_and_not_between_two() {
         let now = at(&mut world, start_ps);
         world.modem_output(Output::Byte { data, bit_ps: BIT_PS, end_ps: start_ps }, now);
         assert_eq!(read(&mut world, USART3_SR, now) & SR_IDLE, 0, "idle in the middle of the text");
-        assert_eq!(read(&mut world, USART3_DR, now), data.into());
+        assert_eq!(read(&mut world, USART3_DR, now), u32::from(data));
     }
     let now = at(&mut world, start_ps + 2 * CHARACTER_PS);
     assert_ne!(read(&mut world, USART3_SR, now) & SR_IDLE, 0);
