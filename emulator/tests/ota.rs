@@ -283,6 +283,35 @@ fn a_device_in_safe_mode_is_healed() {
     row(&["1.5.0, application needs 1.5.1".to_owned(), s(seen_ps), s(bench.lines[0].0)]);
 }
 
+/// What the device acknowledges and does not take, and what it takes and cannot run.
+#[test]
+fn a_damaged_application_is_not_taken_and_one_that_needs_more_ends_in_safe_mode() {
+    let test = "a_damaged_application_is_not_taken";
+    let Some(set) = vendor_set("2.2.0", test) else { return };
+    let mut damaged = APP.to_vec();
+    damaged[300] ^= 1;
+    for (image, is_taken, led) in [(damaged, false, "breathing cyan"), (needing(9999), true, "breathing magenta")] {
+        let mut bench = Bench::new(&set, &[], UpdateSettings::default());
+        let before = bench.flash(APP_PLACE, 0x2_0000);
+        let ota = bench.command("ota", 25, Action::Update(vec![cloud::upload("app.bin", &image)]));
+        bench.run_while_open(ota, 60);
+        let delivered = |kind: &CloudEventKind| matches!(kind, CloudEventKind::UpdateDelivered { .. });
+        assert_eq!(bench.count(delivered), 1, "acknowledged either way");
+        let expected = if is_taken {
+            CommandState::Done { answer: "the device has it".to_owned() }
+        } else {
+            CommandState::Failed { reason: "app.bin: the device came back without it".to_owned() }
+        };
+        assert_eq!(bench.state(ota), expected);
+        bench.run(bench.machine.now().time_ps / PS_PER_S + 5);
+        assert_eq!(bench.machine.observer.led().state().to_string(), led);
+        assert_eq!(bench.flash(APP_PLACE, image.len()) == image, is_taken);
+        assert_eq!(bench.flash(APP_PLACE, 0x2_0000) == before, !is_taken);
+        assert!(bench.lines.is_empty(), "our application runs in neither case");
+        bench.assert_healthy();
+    }
+}
+
 #[test]
 fn an_updated_run_is_the_same_however_it_is_cut() {
     let Some(set) = vendor_set("2.2.0", "an updated run is the same however it is cut") else { return };
