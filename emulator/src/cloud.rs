@@ -24,8 +24,8 @@ pub const ADDRESS: Ipv4Addr = DnsServer::DEVICE_SERVICE;
 pub const SERVER_NAME: &str = "$id.udp.particle.io";
 /// Seed of the service's key pair ([`derived_private_key`]). No secret: the service is a simulated one.
 pub const SERVER_KEY_SEED: u64 = 0x0063_6c6f_7564;
-/// The service's clock at power-on: 2020-01-01 00:00:00 UTC.
-pub const EPOCH_UNIX_S: u32 = 1_577_836_800;
+/// The service's clock at power-on.
+pub const EPOCH_UNIX_S: u32 = lockstep_modem::network::directory::EPOCH_UNIX_S;
 
 /// What the service calls a device that asks for its name.
 pub const DEVICE_NAME: &str = "lockstep";

@@ -6,8 +6,12 @@
 
 use std::net::Ipv4Addr;
 
+use lockstep_modem::network::http::HttpRequest;
+use lockstep_modem::network::mqtt::BrokerEvent;
 use lockstep_modem::network::service::UpdateSettings;
-use lockstep_modem::network::{CloudEvent, DnsServer, LinkConfig, Peer, PeerAt};
+use lockstep_modem::network::{
+    Broker, Captured, CloudEvent, DnsServer, HttpServer, LinkConfig, OutboundAt, Peer, PeerAt, directory,
+};
 use lockstep_modem::{AtLogEntry, Datagram, Modem, ModemConfig, Network, Output};
 use lockstep_peripherals::board::{Bq24195, Button, I2cTarget, Max17043};
 use lockstep_peripherals::soc::{Soc, SocSettings};
@@ -36,6 +40,73 @@ pub const LOW_BAT: Pin = Pin::new(Port::C, 13);
 pub const D7: Pin = Pin::new(Port::A, 13);
 const PMIC_BUS: u8 = 3;
 
+/// Something on the wires between the modem and its host, be that the microcontroller or a program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LineEvent {
+    /// A character to the modem.
+    ToModem {
+        /// When its stop bit ended, in picoseconds.
+        end_ps: u64,
+        /// Duration of one bit in picoseconds.
+        bit_ps: u64,
+        /// The character.
+        data: u8,
+    },
+    /// A character from the modem.
+    FromModem {
+        /// When its stop bit ended, in picoseconds.
+        end_ps: u64,
+        /// Duration of one bit in picoseconds.
+        bit_ps: u64,
+        /// The character.
+        data: u8,
+    },
+    /// The host is (`true`) or is not ready to receive.
+    Rts {
+        /// When, in picoseconds.
+        time_ps: u64,
+        /// The new state.
+        asserted: bool,
+    },
+    /// The modem is or is not ready to receive.
+    Cts {
+        /// When, in picoseconds.
+        time_ps: u64,
+        /// The new state.
+        asserted: bool,
+    },
+}
+
+impl LineEvent {
+    /// What a modem did to its line, if it did something to that.
+    pub fn of(output: &Output) -> Option<Self> {
+        match *output {
+            Output::Byte { data, bit_ps, end_ps } => Some(Self::FromModem { end_ps, bit_ps, data }),
+            Output::Cts { asserted, time_ps } => Some(Self::Cts { time_ps, asserted }),
+            Output::StartBit { .. } | Output::VInt { .. } | Output::Ri { .. } => None,
+        }
+    }
+}
+
+/// Packets between modem and network.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PacketCounts {
+    /// Sent by the modem, the lost ones too.
+    pub sent: u64,
+    /// Received by it.
+    pub received: u64,
+    /// Lost on the link, either way.
+    pub lost: u64,
+}
+
+impl PacketCounts {
+    fn count(&mut self, packet: &Captured) {
+        self.sent += u64::from(packet.is_outbound);
+        self.received += u64::from(!packet.is_outbound && !packet.is_lost);
+        self.lost += u64::from(packet.is_lost);
+    }
+}
+
 /// What the board's parts did that somebody may want to see. Not part of the simulated state: taken away as it comes.
 #[derive(Clone, Debug, Default)]
 pub struct BoardEvents {
@@ -49,6 +120,16 @@ pub struct BoardEvents {
     pub datagrams: Vec<Datagram>,
     /// What the device service saw.
     pub cloud: Vec<CloudEvent>,
+    /// What left for the real network.
+    pub outbound: Vec<OutboundAt>,
+    /// What the MQTT broker saw.
+    pub broker: Vec<BrokerEvent>,
+    /// What the HTTP server was asked.
+    pub http: Vec<HttpRequest>,
+    /// Characters and handshake on the modem's serial line, if somebody asked for them ([`Electron::watch_traffic`]).
+    pub line: Vec<LineEvent>,
+    /// Packets at the modem's side of the link; likewise.
+    pub packets: Vec<Captured>,
 }
 
 /// The parts of the board.
@@ -66,6 +147,10 @@ pub struct Electron {
     /// Observations since the last call of [`Electron::take_events`].
     #[serde(skip)]
     events: BoardEvents,
+    #[serde(skip)]
+    watches_traffic: bool,
+    #[serde(skip)]
+    packet_counts: PacketCounts,
 }
 
 impl Electron {
@@ -78,7 +163,19 @@ impl Electron {
             mode_button: Button::new(MODE_BUTTON),
             i2c_target: None,
             events: BoardEvents::default(),
+            watches_traffic: false,
+            packet_counts: PacketCounts::default(),
         }
+    }
+
+    /// Observes every character on the modem's line and every packet from now on. Who does not ask does not pay.
+    pub fn watch_traffic(&mut self) {
+        self.watches_traffic = true;
+    }
+
+    /// Packets between modem and network since this object was made or restored.
+    pub fn packet_counts(&self) -> PacketCounts {
+        self.packet_counts
     }
 
     /// Takes the observations made since the last call, if there are any.
@@ -88,7 +185,12 @@ impl Electron {
             && e.pins.is_empty()
             && e.at.is_empty()
             && e.datagrams.is_empty()
-            && e.cloud.is_empty());
+            && e.cloud.is_empty()
+            && e.broker.is_empty()
+            && e.http.is_empty()
+            && e.line.is_empty()
+            && e.outbound.is_empty()
+            && e.packets.is_empty());
         any.then(|| std::mem::take(&mut self.events))
     }
 
@@ -103,7 +205,18 @@ impl Electron {
         self.events.at.extend(self.modem.at_log().drain());
         self.events.datagrams.extend(self.modem.network().take_unanswered());
         self.events.cloud.extend(self.modem.network().take_cloud());
-        self.modem.drain_outputs()
+        let network = self.modem.network();
+        self.events.outbound.extend(network.take_outbound());
+        self.events.broker.extend(network.broker_mut().map(Broker::take_events).unwrap_or_default());
+        self.events.http.extend(network.http_mut().map(HttpServer::take_requests).unwrap_or_default());
+        let packets = network.take_captured();
+        packets.iter().for_each(|packet| self.packet_counts.count(packet));
+        let outputs = self.modem.drain_outputs();
+        if self.watches_traffic {
+            self.events.packets.extend(packets);
+            self.events.line.extend(outputs.iter().filter_map(LineEvent::of));
+        }
+        outputs
     }
 
     fn target(&mut self) -> Option<&mut dyn I2cTarget> {
@@ -119,7 +232,11 @@ impl Board for Electron {
     fn uart_sent(&mut self, usart: u8, frame: UartFrame, now: Now) {
         if usart == MODEM_USART {
             if !frame.is_break {
-                self.modem.line_rx(now.time_ps, frame.data as u8, frame.bit_ps);
+                let (end_ps, bit_ps, data) = (now.time_ps, frame.bit_ps, frame.data as u8);
+                self.modem.line_rx(end_ps, data, bit_ps);
+                if self.watches_traffic {
+                    self.events.line.push(LineEvent::ToModem { end_ps, bit_ps, data });
+                }
             }
         } else {
             self.events.serial.push((usart, frame.data as u8, now));
@@ -129,6 +246,9 @@ impl Board for Electron {
     fn uart_rts(&mut self, usart: u8, asserted: bool, now: Now) {
         if usart == MODEM_USART {
             self.modem.set_dte_rts(now.time_ps, asserted);
+            if self.watches_traffic {
+                self.events.line.push(LineEvent::Rts { time_ps: now.time_ps, asserted });
+            }
         }
     }
 
@@ -194,11 +314,11 @@ pub struct DeviceSettings {
     pub update: UpdateSettings,
 }
 
-/// An Electron with this flash content, at power-on. Behind the modem: a name server at the addresses that the
-/// network tells the modem, and at 8.8.8.8, which firmware falls back to; and the device service, if wanted.
-pub fn electron(flash: Vec<u8>, settings: &DeviceSettings) -> Result<Machine, MachineError> {
-    let mut network = Network::new(settings.link.clone(), Vec::new());
-    let told = [settings.modem.pdp.dns_primary, settings.modem.pdp.dns_secondary];
+/// The network behind a modem: a name server at the addresses that the network tells the modem, and at 8.8.8.8, which
+/// firmware falls back to; the services of the [`directory`]; and the device service, if wanted.
+pub fn network(modem: &ModemConfig, link: &LinkConfig, cloud: Option<&UpdateSettings>) -> Network {
+    let mut network = Network::new(link.clone(), Vec::new());
+    let told = [modem.pdp.dns_primary, modem.pdp.dns_secondary];
     let mut servers: Vec<Ipv4Addr> = told.into_iter().flatten().collect();
     servers.push(Ipv4Addr::new(8, 8, 8, 8));
     servers.sort();
@@ -206,9 +326,18 @@ pub fn electron(flash: Vec<u8>, settings: &DeviceSettings) -> Result<Machine, Ma
     for address in servers {
         network.add_peer(PeerAt { address, port: Some(53), peer: Peer::Dns(DnsServer::default()) });
     }
-    if settings.cloud {
-        network.add_peer(cloud::service(settings.update.clone()));
+    for peer in directory::services(cloud::EPOCH_UNIX_S) {
+        network.add_peer(peer);
     }
+    if let Some(update) = cloud {
+        network.add_peer(cloud::service(update.clone()));
+    }
+    network
+}
+
+/// An Electron with this flash content, at power-on, with [`network`] behind its modem.
+pub fn electron(flash: Vec<u8>, settings: &DeviceSettings) -> Result<Machine, MachineError> {
+    let network = network(&settings.modem, &settings.link, settings.cloud.then_some(&settings.update));
     Machine::new(MachineParts {
         flash,
         soc: Soc::new(settings.soc.clone()),

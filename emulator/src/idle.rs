@@ -104,7 +104,7 @@ impl IdleFinder {
             if !whole_round || limit_cycles < at.cycles + round_cycles {
                 break;
             }
-            if after == before && same_content(world, &self.sram) {
+            if after == before && world.memory.sram.holds(&self.sram) {
                 self.known[index].failures = 0;
                 let rounds = (limit_cycles - at.cycles) / round_cycles;
                 let skipped = rounds * round_cycles;
@@ -160,14 +160,4 @@ impl IdleFinder {
         self.pause = self.next_pause;
         Ok(at)
     }
-}
-
-fn same_content(world: &World, expected: &[u8]) -> bool {
-    let mut same = true;
-    let mut offset = 0;
-    world.memory.sram.for_each_chunk(|chunk| {
-        same &= expected.get(offset..offset + chunk.len()) == Some(chunk);
-        offset += chunk.len();
-    });
-    same
 }

@@ -7,6 +7,7 @@ pub mod clock;
 pub mod cloud;
 pub mod core;
 pub mod electron;
+pub mod fleet;
 pub mod idle;
 pub mod led;
 pub mod machine;

@@ -3,6 +3,8 @@
 #![forbid(unsafe_code)]
 
 mod cli;
+mod pcap;
+mod pty;
 mod view;
 
 fn main() -> std::process::ExitCode {

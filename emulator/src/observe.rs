@@ -1,13 +1,14 @@
 //! What a run looked like: stages reached, exceptions, faults, resets, serial output, AT traffic. Observers look and
 //! never touch; nothing here is part of the simulated state.
 
-use lockstep_modem::network::{CloudEvent, CloudEventKind};
+use lockstep_modem::network::{Captured, CloudEvent, CloudEventKind, OutboundAt};
 use lockstep_modem::{AtLogEntry, Datagram, Direction, RegistrationStatus};
 use lockstep_peripherals::Now;
 use lockstep_peripherals::rcc::ResetCause;
 use serde::Serialize;
 
 use crate::core::exceptions::{EXCEPTION_COUNT, PEND_SV, SV_CALL};
+use crate::electron::LineEvent;
 use crate::led::LedObserver;
 use crate::machine::GuestFault;
 use crate::world::World;
@@ -84,6 +85,10 @@ pub enum Seen {
         /// When its stop bit ended.
         now: Now,
     },
+    /// Something on the modem's serial line, if traffic is watched.
+    Line(LineEvent),
+    /// A packet between modem and network, if traffic is watched.
+    Packet(Captured),
     /// A datagram that no peer answered.
     Datagram(Datagram),
     /// Something happened at the device service.
@@ -110,6 +115,7 @@ pub struct Observer {
     lock_up: Option<(Now, u32)>,
     exception_counts: [u64; EXCEPTION_COUNT],
     seen: Vec<Seen>,
+    outbound: Vec<OutboundAt>,
     registered: bool,
     led: LedObserver,
 }
@@ -123,6 +129,7 @@ impl Default for Observer {
             lock_up: None,
             exception_counts: [0; EXCEPTION_COUNT],
             seen: Vec::new(),
+            outbound: Vec::new(),
             registered: false,
             led: LedObserver::default(),
         }
@@ -168,6 +175,11 @@ impl Observer {
     /// Takes what was seen since the last call.
     pub fn take_seen(&mut self) -> Vec<Seen> {
         std::mem::take(&mut self.seen)
+    }
+
+    /// Takes what has left for the real network since the last call.
+    pub fn take_outbound(&mut self) -> Vec<OutboundAt> {
+        std::mem::take(&mut self.outbound)
     }
 
     fn reach(&mut self, stage: Stage, now: Now, instructions: u64) {
@@ -239,12 +251,15 @@ impl Observer {
         for (usart, byte, now) in events.serial {
             self.seen.push(Seen::Serial { usart, byte, now });
         }
+        self.seen.extend(events.line.into_iter().map(Seen::Line));
+        self.seen.extend(events.packets.into_iter().map(Seen::Packet));
         for datagram in events.datagrams {
             if datagram.is_client_hello() {
                 self.reach(Stage::ClientHello, now, instructions);
             }
             self.seen.push(Seen::Datagram(datagram));
         }
+        self.outbound.extend(events.outbound);
         for event in events.cloud {
             match &event.kind {
                 CloudEventKind::ClientHello { .. } => self.reach(Stage::ClientHello, now, instructions),

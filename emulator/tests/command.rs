@@ -83,7 +83,7 @@ fn hello(reason: u32) -> Vec<u8> {
 fn help_names_every_command_and_the_exit_codes() {
     let files = Files::new();
     let help = stdout(&lockstep(files.path(), &["--help"]));
-    for command in ["run", "inspect", "images", "dct", "settings"] {
+    for command in ["run", "inspect", "images", "dct", "app", "settings"] {
         assert!(help.contains(command), "{help}");
     }
     let output = lockstep(files.path(), &["run", "--help"]);
@@ -175,7 +175,7 @@ fn every_kind_of_broken_image_is_one_line_that_names_the_file() {
     files.file("app.bin", &app);
     refused(dir, &["run", &start, "--app", "app.bin", "--app-set", "bad=1"], &["bad", "baud"]);
     refused(dir, &["run", &start, "--app", "app.bin", "--app-set", "baud=fast"], &["baud=fast"]);
-    refused(dir, &["run", &start, "--app", "app.bin", "--app-set", "period_ms=0"], &["app.bin", "period_ms"]);
+    refused(dir, &["run", &start, "--app", "app.bin", "--app-set", "period_ms=0"], &["period_ms=0", "2 to 86400000"]);
 }
 
 #[test]

@@ -1,40 +1,22 @@
-/* An application for genuine Electron system firmware: blinks D7 and writes a line to Serial1 once a period. */
-#include "config.h"
-#include "system.h"
+/* An application for genuine Electron system firmware. What it does is chosen by `config`: it blinks D7 and writes a
+ * line a period, or it holds a TCP connection (echo or MQTT); and it publishes events of the cloud. */
+#include "app.h"
 
-extern uint32_t data_load[], data_start[], data_end[], bss_start[], bss_end[], heap_start[], module_end[];
-
-/* `volatile`: a tool edits it after the compiler has seen it. */
-__attribute__((section(".config"), used)) static const volatile struct app_config config = {
-    .magic = {'L', 'K', 'S', 'T', 'A', 'P', 'P', '1'},
-    .length = sizeof(struct app_config),
-    .system_thread = 1,
-    .system_mode = 1,
-    .period_ms = 1000,
-    .baud = 115200,
-    .busy_us = 0,
-};
-
+static const char *const MODES[] = {"blink", "echo", "mqtt"};
 static uint32_t passes;
 static uint32_t started_ms;
-static struct ring rx_ring, tx_ring;
 
-static void put_text(const char *text)
+void pause_ms(uint32_t ms)
 {
-    while (*text)
-        hal_usart_write(SERIAL1, (uint8_t)*text++);
+    system_delay_ms(ms, false);
 }
 
-static void put_number(uint32_t number)
+bool is_due(uint32_t *last_ms, uint32_t period_ms)
 {
-    char digits[11];
-    char *at = digits + sizeof digits - 1;
-    *at = 0;
-    do {
-        *--at = (char)('0' + number % 10);
-        number /= 10;
-    } while (number);
-    put_text(at);
+    if (hal_millis() - *last_ms < period_ms)
+        return false;
+    *last_ms = hal_millis();
+    return true;
 }
 
 /* Waits until a part of the present period has passed, so that the lines do not drift by the time they take. */
@@ -42,51 +24,23 @@ static void wait_until_ms(uint32_t after_start_ms)
 {
     uint32_t left_ms = started_ms + after_start_ms - hal_millis();
     if ((int32_t)left_ms > 0)
-        system_delay_ms(left_ms, false);
+        pause_ms(left_ms);
 }
 
-/* Fills .data, clears .bss, and tells the system where the heap may begin. */
-static void *pre_init(void)
+static void spin(void)
 {
-    uint32_t *from = data_load;
-    for (uint32_t *to = data_start; to < data_end; ++to)
-        *to = *from++;
-    for (uint32_t *to = bss_start; to < bss_end; ++to)
-        *to = 0;
-    return heap_start;
+    for (volatile uint32_t spins = config.busy_us * 10; spins; --spins)
+        ;
 }
 
-/* Runs before the system's threads start: the place of SYSTEM_THREAD and SYSTEM_MODE. */
-static void init(void)
-{
-    if (config.system_mode)
-        system_set_mode(config.system_mode);
-    if (config.system_thread)
-        system_thread_set_state(FEATURE_ENABLED, 0);
-}
-
-static void setup(void)
-{
-    hal_pin_mode(PIN_D7, PIN_OUTPUT);
-    hal_usart_init(SERIAL1, &rx_ring, &tx_ring);
-    hal_usart_begin(SERIAL1, config.baud);
-    started_ms = hal_millis();
-}
-
-static void loop(void)
+static void blink_loop(void)
 {
     uint32_t period_ms = config.period_ms;
     ++passes;
     hal_gpio_write(PIN_D7, 1);
-    put_text("lockstep-app 1 loop ");
-    put_number(passes);
-    put_text(" millis ");
-    put_number(hal_millis());
-    put_text(" threaded ");
-    put_number(config.system_thread);
-    put_text("\r\n");
-    for (volatile uint32_t spins = config.busy_us * 10; spins; --spins)
-        ;
+    log_text("lockstep-app %u loop %lu millis %lu threaded %u\r\n", config.version, (unsigned long)passes,
+             (unsigned long)hal_millis(), config.system_thread);
+    spin();
     wait_until_ms(period_ms / 2);
     hal_gpio_write(PIN_D7, 0);
     wait_until_ms(period_ms);
@@ -96,29 +50,37 @@ static void loop(void)
         started_ms = hal_millis();
 }
 
-static void *const entry_points[] = {pre_init, init, setup, loop, 0};
+/* Runs before the system's threads start: the place of SYSTEM_THREAD and SYSTEM_MODE. */
+void app_init(void)
+{
+    if (config.system_mode)
+        system_set_mode(config.system_mode);
+    if (config.system_thread)
+        system_thread_set_state(FEATURE_ENABLED, 0);
+    /* What the firmware logs while it starts would be lost otherwise. */
+    if (config.system_log)
+        log_open();
+}
 
-struct module_info {
-    const void *start;
-    const void *end;
-    uint8_t reserved, flags;
-    uint16_t version, platform;
-    uint8_t function, index;
-    struct {
-        uint8_t function, index;
-        uint16_t version;
-    } dependency[2];
-    void *const *entry_points;
-};
+void app_setup(void)
+{
+    hal_pin_mode(PIN_D7, PIN_OUTPUT);
+    if (!config.system_log)
+        log_open();
+    log_line("lockstep-app %u starts, mode %s, threaded %u, system %u", config.version, MODES[config.mode],
+             config.system_thread, SYSTEM_VERSION);
+    cloud_setup();
+    publisher_start();
+    started_ms = hal_millis();
+}
 
-/* A user part (5) with index 1 for platform 10, the Electron, that needs system part (4) 2 of 0.5.2 (17) or later. */
-__attribute__((section(".module_info"), used)) const struct module_info info = {
-    .start = &info,
-    .end = module_end,
-    .version = 1,
-    .platform = 10,
-    .function = 5,
-    .index = 1,
-    .dependency = {{4, 2, 17}, {0, 0, 0}},
-    .entry_points = entry_points,
-};
+void app_loop(void)
+{
+    cloud_loop();
+    if (config.mode == MODE_BLINK)
+        return blink_loop();
+    session_loop();
+    spin();
+    if (config.poll_delay_ms)
+        pause_ms(config.poll_delay_ms);
+}

@@ -21,7 +21,7 @@ pub const CRC_LENGTH: usize = 4;
 /// Distance from the end of a module to its SHA-256, which covers everything before it: SHA-256, size, CRC-32.
 const SHA_FROM_END: usize = 32 + 2 + CRC_LENGTH;
 /// Product number, product version, reserved, SHA-256, size: what the size field of every known suffix says.
-const SUFFIX_LENGTH: usize = 40;
+pub(crate) const SUFFIX_LENGTH: usize = 40;
 
 /// What a module is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]

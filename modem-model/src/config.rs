@@ -1,9 +1,12 @@
 //! Settings of a modem. What the manual alone would settle is a setting here, with the reason for its default.
 
+use std::fmt;
 use std::net::Ipv4Addr;
+use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::events::Plan;
 use crate::time::DurationRange;
 
 /// The module on the board.
@@ -30,19 +33,43 @@ impl Model {
         }
     }
 
-    /// The access technology it registers on, as the last field of `+CREG` (27.007: 0 GSM, 2 UTRAN).
-    pub fn access_technology(self) -> u32 {
-        if self.has_utran() { 2 } else { 0 }
-    }
-
     /// Whether it has 3G.
     pub fn has_utran(self) -> bool {
         self != Self::SaraG350
     }
 
-    /// How long PWR_ON must be low to switch a running module off. The G350 has no such function.
+    /// Whether a carriage return and a line feed end the line of `+USORD` and `+USORF` that carries data. In the logs of
+    /// a SARA-U2 the final result follows the closing quote; the G350 ends the line (a comment in genuine firmware's
+    /// sources, at its parser, says both).
+    pub fn ends_data_lines(self) -> bool {
+        self == Self::SaraG350
+    }
+
+    /// How long PWR_ON must be low to switch a running module off. The G350 has no such function (UBX-13000995, 1.6.2).
     pub fn power_off_low_us(self) -> Option<u64> {
         self.has_utran().then_some(1_000_000)
+    }
+
+    /// How long PWR_ON must be low to switch it on (UBX-13000995, table 8).
+    pub fn power_on_low_us(self) -> u64 {
+        if self.has_utran() { 50 } else { 5_000 }
+    }
+}
+
+impl fmt::Display for Model {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name().to_ascii_lowercase())
+    }
+}
+
+impl FromStr for Model {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let all = [Self::SaraU260, Self::SaraU270, Self::SaraU201, Self::SaraG350];
+        all.into_iter()
+            .find(|model| model.to_string() == text)
+            .ok_or_else(|| format!("{text:?} is no model: give {}", all.map(|model| model.to_string()).join(", ")))
     }
 }
 
@@ -71,6 +98,41 @@ pub enum SimState {
     Failure,
 }
 
+impl fmt::Display for SimState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ready => f.write_str("ready"),
+            Self::Absent => f.write_str("absent"),
+            Self::Failure => f.write_str("failure"),
+            Self::Pin { pin, .. } => write!(f, "pin:{pin}"),
+            Self::Puk { puk, .. } => write!(f, "puk:{puk}"),
+        }
+    }
+}
+
+impl FromStr for SimState {
+    type Err = String;
+
+    /// `ready`, `absent`, `failure`, `pin:` and 4 to 8 digits, or `puk:` and 8 digits, with all tries left.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let digits = |text: &str, lengths: std::ops::RangeInclusive<usize>| {
+            (lengths.contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit())).then(|| text.to_owned())
+        };
+        let state = match text.split_once(':') {
+            None => match text {
+                "ready" => Some(Self::Ready),
+                "absent" => Some(Self::Absent),
+                "failure" => Some(Self::Failure),
+                _ => None,
+            },
+            Some(("pin", pin)) => digits(pin, 4..=8).map(|pin| Self::Pin { pin, tries: 3 }),
+            Some(("puk", puk)) => digits(puk, 8..=8).map(|puk| Self::Puk { puk, tries: 10 }),
+            Some(_) => None,
+        };
+        state.ok_or_else(|| format!("{text:?} is no SIM state: give ready, absent, failure, pin:DIGITS or puk:DIGITS"))
+    }
+}
+
 /// The SIM.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SimConfig {
@@ -82,6 +144,8 @@ pub struct SimConfig {
     pub iccid: String,
     /// Own number, if stored on the SIM (`AT+CNUM`).
     pub number: Option<String>,
+    /// Short messages it holds.
+    pub message_places: u32,
 }
 
 /// What becomes of the modem's attempt to register.
@@ -93,6 +157,29 @@ pub enum Admission {
     Roaming,
     /// Refused (`+CREG: …,3`).
     Denied,
+}
+
+impl fmt::Display for Admission {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Home => "home",
+            Self::Roaming => "roaming",
+            Self::Denied => "denied",
+        })
+    }
+}
+
+impl FromStr for Admission {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "home" => Ok(Self::Home),
+            "roaming" => Ok(Self::Roaming),
+            "denied" => Ok(Self::Denied),
+            _ => Err(format!("{text:?} is no admission: give home, roaming or denied")),
+        }
+    }
 }
 
 /// The cell.
@@ -116,6 +203,9 @@ pub struct CellConfig {
     pub signal_strength: u8,
     /// Signal quality as `AT+CSQ` codes it: 0 to 7, 99 unknown.
     pub signal_quality: u8,
+    /// Time in seconds since 1970 that the network tells at registration, at power-on of the world; `None`: it tells
+    /// none.
+    pub network_time_unix_s: Option<u32>,
 }
 
 /// What the packet network assigns on PDP activation.
@@ -135,8 +225,8 @@ pub struct PdpConfig {
 /// logged "10 ms" is a true duration of up to 10 ms) unless said otherwise.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Timing {
-    /// PWR_ON low until the module starts. SARA-G350 asks for 5 ms, SARA-U2 for 50 µs.
-    pub power_on_low_min_us: u64,
+    /// PWR_ON low until the module starts; `None` is the model's own: 5 ms on SARA-G350, 50 µs on SARA-U2.
+    pub power_on_low_min_us: Option<u64>,
     /// Start of the module to V_INT high. Not in the logs.
     pub v_int_rise: DurationRange,
     /// V_INT high until the first AT command is answered. The logs say "seconds"; genuine firmware repeats its pulses
@@ -156,7 +246,8 @@ pub struct Timing {
     pub pdp_activation: DurationRange,
     /// Carriage return to first character of the response.
     pub command: DurationRange,
-    /// The same, for `AT+USORF` (8 to 14 ms fits 33-byte and 557-byte reads in the logs).
+    /// The same, for `AT+USORF`: in the logs all reads of 33 to 49 bytes are there within 20 ms of the command, at most 10
+    /// of them before the first character, and those of 557 bytes are not after 60, at least 7.
     pub read_from: DurationRange,
     /// Carriage return to the `@` prompt.
     pub prompt: DurationRange,
@@ -174,21 +265,36 @@ pub struct Timing {
     pub close_timeout: DurationRange,
     /// Wait for a DNS answer before the next try.
     pub dns_retry: DurationRange,
+    /// Silence before and after the `+++` that ends a direct link. Not in the logs; 1 s is what V.250 modems ask for, and
+    /// clients wait longer.
+    pub escape_guard_us: u64,
+    /// An echo request of `AT+UPING` until its answer: "ping round trip to the cloud" in the logs.
+    pub ping_round_trip: DurationRange,
     /// DNS tries.
     pub dns_tries: u32,
     /// With `AT+UPSV=1`: between two moments at which the sleeping module listens to its serial line. 2.5 s on SARA-U2,
-    /// on 3G or not registered (UBX-13000995, 1.9.1.4; on 2G 2.0 s and then up to the next paging).
+    /// on 3G or not registered (UBX-13000995, 1.9.1.4).
     pub sleep_interval: DurationRange,
+    /// The same on 2G: 2.0 s and then up to the next paging, which comes every 0.47 to 2.12 s (same place).
+    pub sleep_interval_2g: DurationRange,
     /// How long such a moment is: about 20 ms (same place).
     pub sleep_listen_us: u64,
     /// After a character that woke the module: what comes within about 20 ms is lost (same place).
     pub sleep_wake_us: u64,
+    /// Limit of `AT+COPS=1`, which waits for the operator: "up to 3 min" (u-blox AT commands manual, +COPS).
+    pub register_timeout: DurationRange,
+    /// `AT+COPS=?`: a scan. Tens of seconds in the field; no log.
+    pub operator_scan: DurationRange,
+    /// Ctrl-Z of `AT+CMGS` until `+CMGS`: the network's answer. No log.
+    pub sms_send: DurationRange,
+    /// A message sent to the modem until it is there. No log.
+    pub sms_delivery: DurationRange,
 }
 
 impl Default for Timing {
     fn default() -> Self {
         Self {
-            power_on_low_min_us: 5_000,
+            power_on_low_min_us: None,
             v_int_rise: DurationRange::ms(20, 60),
             boot: DurationRange::ms(2_500, 4_500),
             reset_low_min_us: 50_000,
@@ -198,7 +304,7 @@ impl Default for Timing {
             attach_timeout: DurationRange::ms(180_000, 180_000),
             pdp_activation: DurationRange::ms(350, 900),
             command: DurationRange::ms(2, 7),
-            read_from: DurationRange::ms(8, 13),
+            read_from: DurationRange::us(7_500, 10_000),
             prompt: DurationRange::ms(4, 8),
             write_accept: DurationRange::ms(122, 128),
             write_accept_per_byte_us: 40,
@@ -207,10 +313,17 @@ impl Default for Timing {
             connect_timeout: DurationRange::ms(75_000, 75_000),
             close_timeout: DurationRange::ms(1_000, 1_000),
             dns_retry: DurationRange::ms(5_000, 5_000),
+            escape_guard_us: 1_000_000,
+            ping_round_trip: DurationRange::ms(500, 750),
             dns_tries: 3,
             sleep_interval: DurationRange::ms(2_500, 2_500),
+            sleep_interval_2g: DurationRange::ms(2_000, 4_120),
             sleep_listen_us: 20_000,
             sleep_wake_us: 20_000,
+            register_timeout: DurationRange::ms(180_000, 180_000),
+            operator_scan: DurationRange::ms(15_000, 60_000),
+            sms_send: DurationRange::ms(1_500, 4_000),
+            sms_delivery: DurationRange::ms(1_000, 3_000),
         }
     }
 }
@@ -225,8 +338,10 @@ pub struct Behaviour {
     pub cts_while_booting: bool,
     /// URCs may appear while a command waits for the network. The hardware logs show it (`+UUSORD` during `USOCO`).
     pub urc_during_command: bool,
-    /// URCs may appear between a command's information line and its OK. Default no.
-    pub urc_between_line_and_ok: bool,
+    /// How many of a hundred URCs may appear between a command's information line and its OK, drawn for each; the
+    /// others wait for the OK. That it happens is known, how often is not: default 10. What a command itself announces
+    /// (data left after a read) always follows its OK, as the logs show.
+    pub urc_between_line_and_ok_percent: u32,
     /// Data received before the peer closed stays readable after `+UUSOCL`. Default yes.
     pub unread_data_survives_close: bool,
     /// The network hands out a fresh search after a denial (seconds between tries); `None` never.
@@ -239,7 +354,7 @@ impl Default for Behaviour {
             cts_when_off: true,
             cts_while_booting: true,
             urc_during_command: true,
-            urc_between_line_and_ok: false,
+            urc_between_line_and_ok_percent: 10,
             unread_data_survives_close: true,
             retry_after_denial: None,
         }
@@ -253,11 +368,14 @@ pub struct SocketLimits {
     pub receive_bytes: usize,
     /// Bytes a TCP socket holds that the peer has not acknowledged.
     pub send_bytes: usize,
+    /// Bytes of a TCP segment's payload at most, as the module announces them. Not known of the hardware: what an MTU
+    /// of 1,500 leaves.
+    pub mss_bytes: u16,
 }
 
 impl Default for SocketLimits {
     fn default() -> Self {
-        Self { receive_bytes: 16_384, send_bytes: 8_192 }
+        Self { receive_bytes: 16_384, send_bytes: 8_192, mss_bytes: 1_460 }
     }
 }
 
@@ -286,6 +404,15 @@ pub struct ModemConfig {
     pub sockets: SocketLimits,
     /// Bit rate at power-on; 0 is autobauding (the first `A` sets the rate).
     pub baud_hz: u32,
+    /// What happens in the run, and when.
+    pub events: Plan,
+}
+
+impl ModemConfig {
+    /// PWR_ON low until the module starts.
+    pub fn power_on_low_us(&self) -> u64 {
+        self.timing.power_on_low_min_us.unwrap_or(self.model.power_on_low_us())
+    }
 }
 
 impl Default for ModemConfig {
@@ -300,6 +427,7 @@ impl Default for ModemConfig {
                 imsi: "310410123456789".to_owned(),
                 iccid: "8934076500002589174".to_owned(),
                 number: None,
+                message_places: 30,
             },
             cell: CellConfig {
                 coverage: true,
@@ -311,6 +439,8 @@ impl Default for ModemConfig {
                 cell_id: "0A1B2C3".to_owned(),
                 signal_strength: 18,
                 signal_quality: 2,
+                // The start of 2020: the time of the device service too.
+                network_time_unix_s: Some(1_577_836_800),
             },
             pdp: PdpConfig {
                 address: Ipv4Addr::new(10, 171, 4, 7),
@@ -322,6 +452,7 @@ impl Default for ModemConfig {
             behaviour: Behaviour::default(),
             sockets: SocketLimits::default(),
             baud_hz: 115_200,
+            events: Plan::default(),
         }
     }
 }

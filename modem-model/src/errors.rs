@@ -28,6 +28,8 @@ pub enum CmeError {
     NoNetworkService,
     #[error("network timeout")]
     NetworkTimeout,
+    #[error("network not allowed - emergency calls only")]
+    NetworkNotAllowed,
     #[error("incorrect parameters")]
     IncorrectParameters,
     #[error("unknown")]
@@ -36,27 +38,39 @@ pub enum CmeError {
     ServiceOutOfOrder,
     #[error("unspecified GPRS error")]
     UnspecifiedGprsError,
+    #[error("semantically incorrect message")]
+    SemanticallyIncorrect,
 }
 
 impl CmeError {
+    /// All of them, with the number of TS 27.007 9.2.
+    const NUMBERS: &[(Self, u32)] = &[
+        (Self::OperationNotAllowed, 3),
+        (Self::OperationNotSupported, 4),
+        (Self::SimNotInserted, 10),
+        (Self::SimPinRequired, 11),
+        (Self::SimPukRequired, 12),
+        (Self::SimFailure, 13),
+        (Self::IncorrectPassword, 16),
+        (Self::InvalidIndex, 21),
+        (Self::NoNetworkService, 30),
+        (Self::NetworkTimeout, 31),
+        (Self::NetworkNotAllowed, 32),
+        (Self::IncorrectParameters, 50),
+        (Self::Unknown, 100),
+        (Self::ServiceOutOfOrder, 134),
+        (Self::UnspecifiedGprsError, 148),
+        (Self::SemanticallyIncorrect, 172),
+    ];
+
     /// The number of TS 27.007 9.2.
     pub fn number(self) -> u32 {
-        match self {
-            Self::OperationNotAllowed => 3,
-            Self::OperationNotSupported => 4,
-            Self::SimNotInserted => 10,
-            Self::SimPinRequired => 11,
-            Self::SimPukRequired => 12,
-            Self::SimFailure => 13,
-            Self::IncorrectPassword => 16,
-            Self::InvalidIndex => 21,
-            Self::NoNetworkService => 30,
-            Self::NetworkTimeout => 31,
-            Self::IncorrectParameters => 50,
-            Self::Unknown => 100,
-            Self::ServiceOutOfOrder => 134,
-            Self::UnspecifiedGprsError => 148,
-        }
+        Self::NUMBERS.iter().find(|(error, _)| *error == self).map_or(100, |(_, number)| *number)
+    }
+
+    /// The error of a number.
+    pub fn from_number(number: u32) -> Option<Self> {
+        Self::NUMBERS.iter().find(|(_, n)| *n == number).map(|(error, _)| *error)
     }
 }
 
@@ -66,6 +80,16 @@ impl CmeError {
 pub enum CmsError {
     #[error("operation not supported")]
     OperationNotSupported,
+    #[error("invalid text mode parameter")]
+    InvalidTextParameter,
+    #[error("SIM not inserted")]
+    SimNotInserted,
+    #[error("SIM PIN required")]
+    SimPinRequired,
+    #[error("SIM failure")]
+    SimFailure,
+    #[error("SIM PUK required")]
+    SimPukRequired,
     #[error("invalid memory index")]
     InvalidMemoryIndex,
     #[error("no network service")]
@@ -77,6 +101,11 @@ impl CmsError {
     pub fn number(self) -> u32 {
         match self {
             Self::OperationNotSupported => 303,
+            Self::InvalidTextParameter => 305,
+            Self::SimNotInserted => 310,
+            Self::SimPinRequired => 311,
+            Self::SimFailure => 313,
+            Self::SimPukRequired => 316,
             Self::InvalidMemoryIndex => 321,
             Self::NoNetworkService => 331,
         }

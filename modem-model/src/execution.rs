@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::at_log::Direction;
 use crate::commands;
 use crate::errors::CmeError;
+use crate::faults::{ResultFault, Verdict};
 use crate::grammar::{self, Command};
 use crate::line::Mark;
 use crate::modem::{Modem, Timer};
@@ -27,16 +28,37 @@ const ESCAPE: u8 = 0x1b;
 pub(crate) enum Outcome {
     /// Information lines (perhaps none) and success.
     Lines(Vec<Vec<u8>>),
+    /// A line with data that was read from a socket, and success.
+    Data(Vec<u8>),
     /// It takes time: someone calls [`Modem::complete`], or the limit passes.
     Wait { wait: Wait, limit_ps: u64 },
     /// It wants payload.
     Prompt(Prompt),
+    /// The line becomes a socket's stream.
+    DirectLink(Link),
+}
+
+/// The socket of a direct link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Link {
+    pub handle: u32,
+    pub generation: u64,
 }
 
 /// What a command waits for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Wait {
     Attach,
+    /// `AT+COPS=1`.
+    Register,
+    /// `AT+COPS=?`.
+    Scan,
+    /// `AT+CMGS`: the message is under way.
+    SendMessage {
+        reference: u8,
+        to: String,
+        text: Vec<u8>,
+    },
     ActivateProfile {
         profile: u32,
     },
@@ -64,14 +86,14 @@ pub(crate) enum Prompt {
     /// Exactly `length` bytes after `@`.
     Socket { write: commands::sockets::Write, length: usize },
     /// Text after `> `, ended by Ctrl-Z.
-    Sms,
+    Sms { to: String },
 }
 
 /// What becomes of the module after the final result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Afterwards {
     ShutDown,
-    Reboot,
+    Reboot { with_sim: bool },
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -85,8 +107,14 @@ enum State {
     Prompting(Prompt),
     /// Takes payload.
     Payload(Prompt),
+    /// `CONNECT` is on its way out.
+    Connecting(Link),
+    /// The line is a socket's stream.
+    DirectLink(Link),
     /// Information lines are on their way out, or the pause after them.
     Information,
+    /// The final result comes late (a fault).
+    Late(Result<(), Failure>),
     /// The final result is on its way out.
     Final,
 }
@@ -105,6 +133,8 @@ pub(crate) struct Execution {
     pub afterwards: Option<Afterwards>,
     /// `AT+IPR`: the rate after the final result.
     pub new_baud_hz: Option<u32>,
+    /// A fault strikes the final result of the commands under way.
+    pub result_fault: Option<ResultFault>,
 }
 
 impl Execution {
@@ -120,6 +150,7 @@ impl Execution {
             payload: Vec::new(),
             afterwards: None,
             new_baud_hz: None,
+            result_fault: None,
         }
     }
 
@@ -140,9 +171,13 @@ impl Modem {
         self.power.state == PowerState::On
             && match self.execution.state {
                 State::Idle => true,
-                State::Latency | State::Waiting(_) => behaviour.urc_during_command,
-                State::Information => behaviour.urc_between_line_and_ok,
-                State::Prompting(_) | State::Payload(_) | State::Final => false,
+                State::Latency | State::Waiting(_) | State::Late(_) => behaviour.urc_during_command,
+                State::Information => self.next_urc_may_interrupt(),
+                State::Prompting(_)
+                | State::Payload(_)
+                | State::Connecting(_)
+                | State::DirectLink(_)
+                | State::Final => false,
             }
     }
 
@@ -154,12 +189,16 @@ impl Modem {
     /// Takes received characters as far as the state allows.
     pub(crate) fn take_characters(&mut self, decisions: &mut Decisions) {
         while matches!(self.power.state, PowerState::On)
-            && matches!(self.execution.state, State::Idle | State::Payload(_))
+            && matches!(self.execution.state, State::Idle | State::Payload(_) | State::DirectLink(_))
             && self.line.transmit_len() < TRANSMIT_BYTES_MAX
         {
+            if matches!(self.execution.state, State::DirectLink(_)) && !self.direct_link.has_room() {
+                return;
+            }
             let Some(byte) = self.line.take_received() else { return };
             match self.execution.state {
                 State::Payload(_) => self.payload_character(byte, decisions),
+                State::DirectLink(link) => self.direct_link_character(link, byte, decisions),
                 _ => self.line_character(byte, decisions),
             }
         }
@@ -239,22 +278,39 @@ impl Modem {
             return;
         }
         match &self.execution.state {
-            State::Latency if std::mem::take(&mut self.execution.unreadable) => self.finish(Err(Failure::Plain)),
-            State::Latency => match self.execution.commands.pop_front() {
-                None => self.finish(Ok(())),
-                Some(command) => {
-                    let result = commands::run(self, &command, decisions);
-                    self.settle(result, decisions);
+            State::Latency if std::mem::take(&mut self.execution.unreadable) => {
+                self.finish(Err(Failure::Plain), decisions)
+            }
+            State::Latency => {
+                let command = self.execution.commands.pop_front();
+                match self.command_faults(command.as_ref().map_or("AT", Command::name), decisions) {
+                    Verdict::Run => {
+                        let result = command.map_or(Ok(Outcome::Lines(vec![])), |c| commands::run(self, &c, decisions));
+                        self.settle(result, decisions);
+                    }
+                    Verdict::Fail(failure) => self.finish(Err(failure), decisions),
+                    Verdict::Gone => {}
                 }
-            },
+            }
             State::Waiting(wait) => {
                 let wait = wait.clone();
                 let result = self.waited(wait, decisions);
                 self.settle(result, decisions);
             }
-            State::Information => self.finish(Ok(())),
-            State::Idle | State::Prompting(_) | State::Payload(_) | State::Final => {}
+            State::Information => self.finish(Ok(()), decisions),
+            State::Late(result) => self.finish_now(*result),
+            State::Idle
+            | State::Prompting(_)
+            | State::Payload(_)
+            | State::Connecting(_)
+            | State::DirectLink(_)
+            | State::Final => {}
         }
+    }
+
+    /// Whether a command waits for this.
+    pub(crate) fn is_waiting(&self, is_ours: impl Fn(&Wait) -> bool) -> bool {
+        matches!(&self.execution.state, State::Waiting(wait) if is_ours(wait))
     }
 
     /// Ends the wait of a command if `is_ours` says that this is the one.
@@ -264,7 +320,7 @@ impl Modem {
         result: Result<Outcome, Failure>,
         decisions: &mut Decisions,
     ) {
-        if matches!(&self.execution.state, State::Waiting(wait) if is_ours(wait)) {
+        if self.is_waiting(is_ours) {
             self.settle(result, decisions);
         }
     }
@@ -272,15 +328,17 @@ impl Modem {
     /// The limit of a wait has passed.
     fn waited(&mut self, wait: Wait, decisions: &mut Decisions) -> Result<Outcome, Failure> {
         match wait {
-            Wait::Attach => Err(CmeError::NoNetworkService.into()),
+            Wait::Attach | Wait::Register => Err(CmeError::NoNetworkService.into()),
+            Wait::Scan => commands::registration::scanned(self),
+            Wait::SendMessage { reference, to, text } => commands::sms::sent(self, reference, to, text),
             Wait::ActivateProfile { profile } => {
-                self.activate_profile(profile)?;
+                self.activate_profile(profile, decisions)?;
                 Ok(Outcome::Lines(vec![]))
             }
-            Wait::ActivateContext { context } => commands::pdp::activate_context(self, context),
+            Wait::ActivateContext { context } => commands::pdp::activate_context(self, context, decisions),
             Wait::Connect { handle } => commands::sockets::connect_timed_out(self, handle),
             Wait::Close { handle } => {
-                self.sockets.remove(handle);
+                self.remove_socket(handle, decisions);
                 Ok(Outcome::Lines(vec![]))
             }
             Wait::Resolve => self.resolve_timed_out(decisions),
@@ -290,7 +348,7 @@ impl Modem {
 
     fn settle(&mut self, result: Result<Outcome, Failure>, decisions: &mut Decisions) {
         match result {
-            Err(failure) => self.finish(Err(failure)),
+            Err(failure) => self.finish(Err(failure), decisions),
             Ok(Outcome::Lines(lines)) if lines.is_empty() => self.command_done(decisions),
             Ok(Outcome::Lines(lines)) => {
                 for line in lines {
@@ -300,11 +358,28 @@ impl Modem {
                 self.line.mark(Mark::InformationSent);
                 self.execution.enter(State::Information);
             }
+            Ok(Outcome::Data(line)) => {
+                let mut bytes = self.profile.information(&line);
+                if !self.config.model.ends_data_lines() {
+                    bytes.truncate(bytes.len().saturating_sub(2));
+                }
+                self.write_response(&bytes);
+                self.line.mark(Mark::InformationSent);
+                self.execution.enter(State::Information);
+            }
             Ok(Outcome::Wait { wait, limit_ps }) => self.enter_for(State::Waiting(wait), limit_ps),
+            Ok(Outcome::DirectLink(link)) => {
+                // What follows on the line is not executed.
+                self.execution.commands.clear();
+                let bytes = self.profile.information(b"CONNECT");
+                self.write_response(&bytes);
+                self.line.mark(Mark::PromptSent);
+                self.execution.enter(State::Connecting(link));
+            }
             Ok(Outcome::Prompt(prompt)) => {
                 let text: &[u8] = match prompt {
                     Prompt::Socket { .. } => b"@",
-                    Prompt::Sms => b"> ",
+                    Prompt::Sms { .. } => b"> ",
                 };
                 let bytes = [&[self.profile.line_end, self.profile.line_feed], text].concat();
                 self.write_response(&bytes);
@@ -323,16 +398,47 @@ impl Modem {
 
     fn command_done(&mut self, decisions: &mut Decisions) {
         if self.execution.commands.is_empty() {
-            self.finish(Ok(()));
+            self.finish(Ok(()), decisions);
         } else {
             self.next_command(decisions);
         }
     }
 
-    fn finish(&mut self, result: Result<(), Failure>) {
+    fn finish(&mut self, result: Result<(), Failure>, decisions: &mut Decisions) {
         self.execution.commands.clear();
+        match self.execution.result_fault.take() {
+            Some(ResultFault::Lost) => self.end_response(),
+            Some(ResultFault::Late(range)) => {
+                let late_ps = range.draw_ps(self.now_ps, "modem.fault", "late_us", decisions);
+                self.enter_for(State::Late(result), late_ps);
+            }
+            None => self.finish_now(result),
+        }
+    }
+
+    fn finish_now(&mut self, result: Result<(), Failure>) {
         let bytes = self.profile.final_result(result);
         self.write_response(&bytes);
+        self.end_response();
+    }
+
+    /// The direct link, if there is one.
+    pub(crate) fn direct_link(&self) -> Option<Link> {
+        match self.execution.state {
+            State::DirectLink(link) => Some(link),
+            _ => None,
+        }
+    }
+
+    /// Back to commands.
+    pub(crate) fn leave_direct_link(&mut self) {
+        self.execution.result_fault = None;
+        let bytes = self.profile.information(b"DISCONNECT");
+        self.write_response(&bytes);
+        self.end_response();
+    }
+
+    fn end_response(&mut self) {
         if let Some(baud_hz) = self.execution.new_baud_hz.take() {
             self.line.mark(Mark::SetBaud(baud_hz));
         }
@@ -356,16 +462,23 @@ impl Modem {
             Mark::PromptSent => {
                 // What came before the prompt is not payload: the line feed after the command's carriage return.
                 self.line.discard_received();
-                if let State::Prompting(prompt) = self.execution.state.clone() {
-                    self.execution.payload.clear();
-                    self.execution.enter(State::Payload(prompt));
+                match self.execution.state.clone() {
+                    State::Prompting(prompt) => {
+                        self.execution.payload.clear();
+                        self.execution.enter(State::Payload(prompt));
+                    }
+                    State::Connecting(link) => {
+                        self.direct_link_begins();
+                        self.execution.enter(State::DirectLink(link));
+                    }
+                    _ => {}
                 }
             }
             Mark::FinalSent if self.execution.state == State::Final => {
                 self.execution.enter(State::Idle);
                 match self.execution.afterwards.take() {
                     Some(Afterwards::ShutDown) => self.shut_down(decisions),
-                    Some(Afterwards::Reboot) => self.reboot(decisions),
+                    Some(Afterwards::Reboot { with_sim }) => self.reboot(with_sim, decisions),
                     None => {}
                 }
             }
@@ -375,14 +488,17 @@ impl Modem {
 
     fn payload_character(&mut self, byte: u8, decisions: &mut Decisions) {
         let State::Payload(prompt) = &self.execution.state else { return };
+        if self.profile.echo && matches!(prompt, Prompt::Sms { .. }) && byte != CTRL_Z && byte != ESCAPE {
+            self.line.send(&[byte]);
+        }
         let done = match prompt {
             Prompt::Socket { length, .. } => {
                 self.execution.payload.push(byte);
                 self.execution.payload.len() >= *length
             }
-            Prompt::Sms if byte == CTRL_Z || byte == ESCAPE => true,
-            Prompt::Sms => {
-                // More than any message: dropped, as the message is not sent anyway.
+            Prompt::Sms { .. } if byte == CTRL_Z || byte == ESCAPE => true,
+            Prompt::Sms { .. } => {
+                // More than any message: it will be refused.
                 if self.execution.payload.len() < LINE_BYTES_MAX {
                     self.execution.payload.push(byte);
                 }
@@ -397,7 +513,7 @@ impl Modem {
         self.log.push(self.now_ps, Direction::PayloadToModem, &payload);
         let result = match prompt {
             Prompt::Socket { write, .. } => commands::sockets::write(self, &write, &payload, decisions),
-            Prompt::Sms => commands::sms::send(self, byte == CTRL_Z),
+            Prompt::Sms { to } => commands::sms::send(self, &to, (byte == CTRL_Z).then_some(&payload), decisions),
         };
         self.settle(result, decisions);
     }

@@ -40,6 +40,18 @@ pub enum Command {
     },
 }
 
+impl Command {
+    /// The command's name without a `+`: `USOCO`, `E`, `&K`, `S`, `D`.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Basic { name, .. } => name,
+            Self::Register { .. } => "S",
+            Self::Dial(_) => "D",
+            Self::Extended { name, .. } => name.trim_start_matches('+'),
+        }
+    }
+}
+
 /// The form of an extended command.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Form {

@@ -11,16 +11,24 @@
 #![forbid(unsafe_code)]
 
 pub mod at_log;
+mod clock;
 mod commands;
 pub mod config;
+mod direct_link;
+pub mod duration;
 pub mod errors;
+pub mod events;
 mod execution;
+mod faults;
 pub mod grammar;
 pub mod ledger;
 pub mod line;
+mod messages;
 pub mod modem;
 pub mod network;
+mod nvm;
 pub mod pdp;
+mod ping;
 pub mod power;
 mod profile;
 pub mod registration;
@@ -33,7 +41,9 @@ mod urc;
 
 pub use at_log::{AtLog, AtLogEntry, Direction};
 pub use config::{Model, ModemConfig};
+pub use events::{Change, Plan};
 pub use ledger::CommandLedger;
+pub use messages::SentMessage;
 pub use modem::{Modem, Output};
 pub use network::{Datagram, Network};
 pub use power::PowerState;

@@ -61,6 +61,10 @@ pub(crate) struct Line {
     idle_since_ps: u64,
     receive: VecDeque<u8>,
     cts: bool,
+    /// The module's side takes and gives nothing (a fault).
+    held: bool,
+    /// The client's RTS is heeded.
+    flow_control: bool,
 }
 
 impl Line {
@@ -74,6 +78,8 @@ impl Line {
             idle_since_ps: 0,
             receive: VecDeque::new(),
             cts: true,
+            held: false,
+            flow_control: true,
         }
     }
 
@@ -95,8 +101,26 @@ impl Line {
         self.dte_ready = ready;
     }
 
+    pub fn dte_ready(&self) -> bool {
+        self.dte_ready
+    }
+
+    pub fn set_flow_control(&mut self, flow_control: bool) {
+        self.flow_control = flow_control;
+    }
+
     pub fn send(&mut self, bytes: &[u8]) {
         self.transmit.extend(bytes.iter().map(|&b| Item::Byte(b)));
+    }
+
+    /// A character before everything that waits.
+    pub fn send_noise(&mut self, byte: u8) {
+        self.transmit.push_front(Item::Byte(byte));
+    }
+
+    /// Stops and restarts the module's side of the line.
+    pub fn hold(&mut self, held: bool) {
+        self.held = held;
     }
 
     pub fn mark(&mut self, mark: Mark) {
@@ -135,13 +159,13 @@ impl Line {
 
     /// Starts the next character if the line is free and the client ready; gives the next mark that has been reached.
     pub fn pump(&mut self, now_ps: u64) -> Option<Mark> {
-        while self.sending.is_none() {
+        while self.sending.is_none() && !self.held {
             match self.transmit.front().copied()? {
                 Item::Mark(mark) => {
                     self.transmit.pop_front();
                     return Some(mark);
                 }
-                Item::Byte(_) if !self.dte_ready => return None,
+                Item::Byte(_) if self.flow_control && !self.dte_ready => return None,
                 Item::Byte(data) => {
                     self.transmit.pop_front();
                     // Autobauding without a rate yet: answer at the power-on default.
@@ -170,7 +194,7 @@ impl Line {
     }
 
     pub fn take_received(&mut self) -> Option<u8> {
-        self.receive.pop_front()
+        if self.held { None } else { self.receive.pop_front() }
     }
 
     pub fn discard_received(&mut self) {
@@ -188,7 +212,7 @@ impl Line {
 ///
 /// Approximated: a character is always read as one character, though at a much slower sender a real receiver would
 /// see several.
-fn sample(data: u8, sender_bit_ps: u64, own_bit_ps: u64) -> u8 {
+pub fn sample(data: u8, sender_bit_ps: u64, own_bit_ps: u64) -> u8 {
     let (sender, own) = (u128::from(sender_bit_ps.max(1)), u128::from(own_bit_ps.max(1)));
     let frame = (u32::from(data) << 1) | (1 << 9);
     (0..8u128).fold(0, |byte, bit| {

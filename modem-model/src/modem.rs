@@ -5,14 +5,21 @@ use std::collections::VecDeque;
 use lockstep_traces::Decisions;
 use serde::{Deserialize, Serialize};
 
-use crate::at_log::AtLog;
+use crate::at_log::{AtLog, Direction};
+use crate::clock::Clock;
 use crate::config::ModemConfig;
+use crate::direct_link::{DirectLink, DirectLinkStep};
 use crate::errors::SocketError;
+use crate::events::Change;
 use crate::execution::Execution;
+use crate::faults::{FaultStep, Faults};
 use crate::ledger::CommandLedger;
 use crate::line::Line;
+use crate::messages::{MessageStep, Messages};
 use crate::network::Network;
+use crate::nvm::NonVolatile;
 use crate::pdp::{Pdp, PdpProfile};
+use crate::ping::{PingStep, Pinging};
 use crate::power::{Power, PowerState, PowerStep};
 use crate::profile::Profile;
 use crate::registration::{Registration, RegistrationStatus, RegistrationStep};
@@ -21,7 +28,7 @@ use crate::serial_sleep::{SerialSleep, SleepStep};
 use crate::sim::Sim;
 use crate::sockets::{SocketView, Sockets};
 use crate::time::TimerQueue;
-use crate::urc::UrcQueue;
+use crate::urc::{Urc, UrcQueue};
 
 /// What the modem does to its pins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -76,16 +83,14 @@ impl Output {
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 enum Input {
     Character { data: u8, bit_ps: u64 },
     Rts(bool),
     PowerKey(bool),
     Reset(bool),
     Lvloe(bool),
-    Coverage(bool),
-    Signal { strength: u8, quality: u8 },
-    Detach,
+    Change(Change),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -94,6 +99,12 @@ pub(crate) enum Timer {
     Registration(RegistrationStep),
     Execution(u64),
     Sleep(SleepStep),
+    /// An event of the plan, by its place there.
+    Event(usize),
+    Fault(FaultStep),
+    Message(MessageStep),
+    DirectLink(DirectLinkStep),
+    Ping(PingStep),
 }
 
 /// The modem with the network behind it. Its whole state is here.
@@ -121,6 +132,12 @@ pub struct Modem {
     pub(crate) last_socket_error: SocketError,
     pub(crate) resolver: Resolver,
     pub(crate) network: Network,
+    pub(crate) faults: Faults,
+    pub(crate) nvm: NonVolatile,
+    pub(crate) clock: Clock,
+    pub(crate) messages: Messages,
+    pub(crate) direct_link: DirectLink,
+    pub(crate) pinging: Pinging,
     pub(crate) log: AtLog,
     pub(crate) ledger: CommandLedger,
 }
@@ -128,7 +145,7 @@ pub struct Modem {
 impl Modem {
     /// A modem that is off: PWR_ON and RESET_N high, level shifters on, the client ready to receive.
     pub fn new(config: ModemConfig, network: Network) -> Self {
-        Self {
+        let mut modem = Self {
             line: Line::new(config.baud_hz),
             registration: Registration::new(config.cell.coverage, 0),
             sim: Sim { state: config.sim.state.clone() },
@@ -148,9 +165,17 @@ impl Modem {
             last_socket_error: SocketError::None,
             resolver: Resolver::default(),
             network,
+            faults: Faults::default(),
+            nvm: NonVolatile::default(),
+            clock: Clock::default(),
+            messages: Messages::default(),
+            direct_link: DirectLink::default(),
+            pinging: Pinging::default(),
             log: AtLog::default(),
             ledger: CommandLedger::default(),
-        }
+        };
+        modem.schedule_events();
+        modem
     }
 
     /// A character from the client ended at `end_ps`; its bits were `bit_ps` long.
@@ -178,19 +203,9 @@ impl Modem {
         self.input(time_ps, Input::Lvloe(high));
     }
 
-    /// Radio coverage is lost or comes back.
-    pub fn set_coverage(&mut self, time_ps: u64, coverage: bool) {
-        self.input(time_ps, Input::Coverage(coverage));
-    }
-
-    /// Signal strength and quality as `AT+CSQ` codes them.
-    pub fn set_signal(&mut self, time_ps: u64, strength: u8, quality: u8) {
-        self.input(time_ps, Input::Signal { strength, quality });
-    }
-
-    /// The network detaches the modem: PDP contexts and sockets die.
-    pub fn network_detach(&mut self, time_ps: u64) {
-        self.input(time_ps, Input::Detach);
+    /// The world around the modem changes.
+    pub fn change(&mut self, time_ps: u64, change: Change) {
+        self.input(time_ps, Input::Change(change));
     }
 
     fn input(&mut self, time_ps: u64, input: Input) {
@@ -204,9 +219,15 @@ impl Modem {
     }
 
     fn own_wake_ps(&self) -> u64 {
-        [self.line.next_ps(), self.timers.next_ps(), self.network.next_wake_ps(), self.urc_next_ps()]
-            .into_iter()
-            .fold(u64::MAX, u64::min)
+        [
+            self.line.next_ps(),
+            self.timers.next_ps(),
+            self.network.next_wake_ps(),
+            self.sockets.next_wake_ps(),
+            self.urc_next_ps(),
+        ]
+        .into_iter()
+        .fold(u64::MAX, u64::min)
     }
 
     /// Brings the modem to `now_ps`. Cutting an interval into steps changes nothing.
@@ -245,6 +266,11 @@ impl Modem {
                 Timer::Registration(step) => self.registration_step(step, decisions),
                 Timer::Sleep(step) => self.sleep_step(step, decisions),
                 Timer::Execution(step) => self.execution_step(step, decisions),
+                Timer::Event(index) => self.event_due(index, decisions),
+                Timer::Fault(step) => self.fault_step(step, decisions),
+                Timer::Message(step) => self.message_step(step, decisions),
+                Timer::DirectLink(step) => self.direct_link_step(step, decisions),
+                Timer::Ping(step) => self.ping_step(step, decisions),
             }
         } else if self.network.next_wake_ps() <= now_ps {
             self.network.step(now_ps, decisions);
@@ -254,8 +280,10 @@ impl Modem {
             while let Some(packet) = self.network.take_arrival() {
                 self.packet_arrived(packet, decisions);
             }
+        } else if self.sockets.next_wake_ps() <= now_ps {
+            self.tcp_timers(decisions);
         } else if self.urc_next_ps() <= now_ps {
-            self.write_urc();
+            self.write_urc(decisions);
         }
     }
 
@@ -268,16 +296,32 @@ impl Modem {
                     self.ledger.unmodelled("character lost: receive buffer full", self.now_ps);
                 }
             }
-            Input::Rts(asserted) => self.line.set_dte_ready(asserted),
+            Input::Rts(asserted) => {
+                self.line.set_dte_ready(asserted);
+                self.rts_changed(asserted);
+            }
             Input::PowerKey(high) => self.power_key_changed(high),
             Input::Reset(high) => self.reset_changed(high, decisions),
             Input::Lvloe(high) => self.power.shifters_off = high,
-            Input::Coverage(coverage) => self.coverage_changed(coverage, decisions),
-            Input::Signal { strength, quality } => {
-                self.config.cell.signal_strength = strength;
-                self.config.cell.signal_quality = quality;
+            Input::Change(change) => self.change_applies(change, decisions),
+        }
+    }
+
+    pub(crate) fn change_applies(&mut self, change: Change, decisions: &mut Decisions) {
+        match change {
+            Change::Coverage(coverage) => self.coverage_changed(coverage, decisions),
+            Change::LinkDown(is_down) => self.network.set_down(is_down),
+            Change::Signal { strength, quality } => self.signal_changed(strength, quality, decisions),
+            Change::Admission(admission) => self.admission_changed(admission, decisions),
+            Change::Detach => {
+                self.urc(Urc::PacketEvent("NW DETACH".to_owned()), decisions);
+                self.detach(decisions);
             }
-            Input::Detach => self.detach(decisions),
+            Change::PdpDrop => self.drop_pdp(decisions),
+            Change::PdpRefused(refused) => self.config.pdp.refused = refused,
+            Change::Sim(state) => self.sim_changed(state, decisions),
+            Change::Sms { from, text } => self.message_sent_to_us(from, text, decisions),
+            Change::Supply(on) => self.supply_changed(on, decisions),
         }
     }
 
@@ -285,12 +329,14 @@ impl Modem {
     fn settle_line(&mut self, decisions: &mut Decisions) {
         let was_sending = self.line.is_sending();
         self.take_characters(decisions);
+        self.pump_direct_link(decisions);
         if !self.sleep.hears() && !self.line.is_idle() {
             self.keep_awake();
         }
         while let Some(mark) = self.line.pump(self.now_ps) {
             self.mark_reached(mark, decisions);
             self.take_characters(decisions);
+            self.pump_direct_link(decisions);
         }
         if self.line.is_sending() && !was_sending && !self.power.shifters_off {
             self.outputs.push_back(Output::StartBit { time_ps: self.now_ps });
@@ -301,21 +347,51 @@ impl Modem {
     /// Everything but the world around the module is as before power-on.
     pub(crate) fn lose_state(&mut self) {
         self.timers.retain(|timer| {
-            matches!(timer, Timer::Power(PowerStep::KeyOn(_) | PowerStep::KeyOff(_) | PowerStep::ResetHeld(_)))
+            matches!(
+                timer,
+                Timer::Power(PowerStep::KeyOn(_) | PowerStep::KeyOff(_) | PowerStep::ResetHeld(_))
+                    | Timer::Event(_)
+                    | Timer::Fault(FaultStep::SupplyReturns(_))
+                    | Timer::Message(_)
+            )
         });
-        self.line.power_cycle(self.config.baud_hz, self.now_ps);
-        self.profile = Profile::default();
+        self.power.generation += 1;
+        self.line.power_cycle(self.nvm.baud_hz.unwrap_or(self.config.baud_hz), self.now_ps);
+        self.load_profile();
         self.sleep = SerialSleep::default();
         self.execution.power_cycle();
         self.urcs.clear();
         self.registration.power_cycle();
-        self.pdp = Pdp::default();
+        self.pdp = Pdp::after_power_on(self.nvm.contexts.clone());
         self.sockets = Sockets::default();
         self.last_socket_error = SocketError::None;
         self.resolver = Resolver::default();
+        self.direct_link = DirectLink::default();
+        self.pinging = Pinging::default();
         // The card keeps its own counters; a PIN is asked for again.
         if self.sim.require().is_ok() {
             self.sim.state = self.config.sim.state.clone();
+        }
+    }
+
+    /// Takes over the stored settings, or the factory's.
+    pub(crate) fn load_profile(&mut self) {
+        self.profile = self.nvm.profile.clone().unwrap_or_default();
+        self.profile_changed();
+    }
+
+    /// The settings have changed: those that the line keeps for itself follow.
+    pub(crate) fn profile_changed(&mut self) {
+        self.line.set_flow_control(self.profile.flow_control);
+        self.set_power_saving(self.profile.power_saving, self.profile.power_saving_frames);
+    }
+
+    /// The text of `AT+CSGT`.
+    pub(crate) fn greet(&mut self) {
+        if self.nvm.greeting.0 {
+            let bytes = self.profile.information(self.nvm.greeting.1.as_bytes());
+            self.log.push(self.now_ps, Direction::FromModem, &bytes);
+            self.line.send(&bytes);
         }
     }
 

@@ -39,6 +39,11 @@ pub(crate) struct Pdp {
 }
 
 impl Pdp {
+    /// With the contexts that are kept.
+    pub fn after_power_on(contexts: BTreeMap<u32, PdpContext>) -> Self {
+        Self { contexts, ..Self::default() }
+    }
+
     pub fn profile(&self, number: u32) -> Result<&PdpProfile, CmeError> {
         self.profiles.get(number as usize).ok_or(CmeError::IncorrectParameters)
     }
@@ -78,8 +83,8 @@ impl Pdp {
 
 impl Modem {
     /// The activation of a profile has come to its end.
-    pub(crate) fn activate_profile(&mut self, number: u32) -> Result<(), CmeError> {
-        if self.config.pdp.refused || !self.registration.attached {
+    pub(crate) fn activate_profile(&mut self, number: u32, decisions: &mut Decisions) -> Result<(), CmeError> {
+        if self.activation_is_refused("UPSDA", decisions) || !self.registration.attached {
             return Err(CmeError::ServiceOutOfOrder);
         }
         self.pdp.begin_session();
@@ -98,6 +103,7 @@ impl Modem {
 
     /// The network, or the loss of the radio, ends all packet data.
     pub(crate) fn drop_pdp(&mut self, decisions: &mut Decisions) {
+        let (mut dropped, address) = (Vec::new(), self.config.pdp.address);
         for number in (0..)
             .zip(&mut self.pdp.profiles)
             .filter_map(|(n, p)| std::mem::take(&mut p.active).then_some(n))
@@ -105,8 +111,13 @@ impl Modem {
         {
             self.urc(Urc::PdpDropped { profile: number }, decisions);
         }
-        for context in self.pdp.contexts.values_mut() {
-            context.active = false;
+        for (number, context) in &mut self.pdp.contexts {
+            if std::mem::take(&mut context.active) {
+                dropped.push(format!("NW DEACT \"IP\",\"{address}\",{number}"));
+            }
+        }
+        for text in dropped {
+            self.urc(Urc::PacketEvent(text), decisions);
         }
         self.drop_sockets(decisions);
     }

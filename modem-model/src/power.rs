@@ -50,6 +50,10 @@ pub(crate) struct Power {
     pub shifters_off: bool,
     v_int: bool,
     cts: bool,
+    /// The supply voltage is there.
+    supplied: bool,
+    /// Counts every loss of the module's state.
+    pub generation: u64,
 }
 
 impl Default for Power {
@@ -64,6 +68,8 @@ impl Default for Power {
             shifters_off: false,
             v_int: false,
             cts: true,
+            supplied: true,
+            generation: 0,
         }
     }
 }
@@ -89,7 +95,8 @@ impl Modem {
         self.power.key_used = false;
         if !high {
             let press = self.power.key_presses;
-            self.after_us(self.config.timing.power_on_low_min_us, PowerStep::KeyOn(press));
+            let low_us = self.config.power_on_low_us();
+            self.after_us(low_us, PowerStep::KeyOn(press));
             if let Some(low_us) = self.config.model.power_off_low_us() {
                 self.after_us(low_us, PowerStep::KeyOff(press));
             }
@@ -117,19 +124,20 @@ impl Modem {
         let timing = &self.config.timing;
         match step {
             PowerStep::KeyOn(press) => {
-                if press == self.power.key_presses && self.power.state == PowerState::Off {
+                if press == self.power.key_presses && self.power.state == PowerState::Off && self.power.supplied {
                     self.power.key_used = true;
                     self.start(decisions);
                 }
             }
             PowerStep::KeyOff(press) => {
                 let running = matches!(self.power.state, PowerState::On | PowerState::Booting);
-                if press == self.power.key_presses && running && !self.power.key_used {
+                if press == self.power.key_presses && running && !self.power.key_used && !self.faults.locked {
                     self.shut_down(decisions);
                 }
             }
             PowerStep::ResetHeld(press) => {
-                if press == self.power.reset_presses && self.power.state != PowerState::Off {
+                let works = self.power.state != PowerState::Off && !self.faults.locked;
+                if press == self.power.reset_presses && works {
                     self.lose_power(PowerState::Reset);
                 }
             }
@@ -142,13 +150,28 @@ impl Modem {
             PowerStep::Booted => {
                 self.power.state = PowerState::On;
                 self.line.discard_received();
+                self.greet();
                 self.begin_search(decisions);
             }
+            PowerStep::ShutDown if self.faults.locked => {}
             PowerStep::ShutDown => self.lose_power(PowerState::Off),
         }
     }
 
-    fn start(&mut self, decisions: &mut Decisions) {
+    /// The supply voltage goes or comes. A module that gets it starts by itself (UBX-13000995, table 8).
+    pub(crate) fn supply_changed(&mut self, on: bool, decisions: &mut Decisions) {
+        if std::mem::replace(&mut self.power.supplied, on) == on {
+            return;
+        }
+        if on {
+            self.start(decisions);
+        } else {
+            self.faults.locked = false;
+            self.lose_power(PowerState::Off);
+        }
+    }
+
+    pub(crate) fn start(&mut self, decisions: &mut Decisions) {
         self.lose_power(PowerState::Starting);
         let rise_ps = self.config.timing.v_int_rise.draw_ps(self.now_ps, "modem.power", "v_int_rise_us", decisions);
         self.timers.insert(self.now_ps + rise_ps, Timer::Power(PowerStep::VIntRises));
@@ -161,9 +184,13 @@ impl Modem {
         self.timers.insert(self.now_ps + time_ps, Timer::Power(PowerStep::ShutDown));
     }
 
-    /// Boots again without losing V_INT (`AT+CFUN=15` and `16`).
-    pub(crate) fn reboot(&mut self, decisions: &mut Decisions) {
+    /// Boots again without losing V_INT: with `AT+CFUN=16` the SIM is reset too, with `15` it is not.
+    pub(crate) fn reboot(&mut self, with_sim: bool, decisions: &mut Decisions) {
+        let sim = self.sim.clone();
         self.lose_state();
+        if !with_sim {
+            self.sim = sim;
+        }
         self.power.state = PowerState::Booting;
         let boot_ps = self.config.timing.boot.draw_ps(self.now_ps, "modem.power", "boot_us", decisions);
         self.timers.insert(self.now_ps + boot_ps, Timer::Power(PowerStep::Booted));

@@ -21,11 +21,13 @@ pub(crate) struct Profile {
     pub creg: u32,
     pub cgreg: u32,
     pub operator_format: u32,
-    /// The `ind` of `AT+CMER`.
-    pub indicator_reporting: u32,
+    /// `AT+CMER`: mode, keypad, display, indicators, buffer.
+    pub event_reporting: [u32; 5],
     /// The mode of `AT+UPSV`, and the silence in GSM frames after which mode 1 lets the serial line sleep.
     pub power_saving: u32,
     pub power_saving_frames: u32,
+    /// RTS and CTS are heeded (`AT&K3`).
+    pub flow_control: bool,
     pub hex_mode: bool,
     pub sms_text_mode: bool,
     pub sms_indications: Vec<u32>,
@@ -46,9 +48,10 @@ impl Default for Profile {
             creg: 0,
             cgreg: 0,
             operator_format: 0,
-            indicator_reporting: 0,
+            event_reporting: [0; 5],
             power_saving: 0,
             power_saving_frames: 0,
+            flow_control: true,
             hex_mode: false,
             sms_text_mode: false,
             sms_indications: vec![0, 0],
@@ -62,10 +65,19 @@ impl Default for Profile {
 pub(crate) enum Failure {
     Cme(CmeError),
     Cms(CmsError),
+    /// A `+CME ERROR` whose text is not known here.
+    Numbered(u32),
     /// `ERROR` whatever `AT+CMEE` says: the line could not be read.
     Plain,
     /// `NO CARRIER`: the call failed.
     NoCarrier,
+}
+
+impl Failure {
+    /// The error of a number of TS 27.007 9.2.
+    pub fn numbered(number: u32) -> Self {
+        CmeError::from_number(number).map_or(Self::Numbered(number), Self::Cme)
+    }
 }
 
 impl From<CmeError> for Failure {
@@ -106,13 +118,16 @@ impl Profile {
             Err(Failure::Cme(error)) if self.cmee == 2 => {
                 return self.information(format!("+CME ERROR: {error}").as_bytes());
             }
+            Err(Failure::Numbered(number)) if self.cmee > 0 => {
+                return self.information(format!("+CME ERROR: {number}").as_bytes());
+            }
             Err(Failure::Cms(error)) if self.cmee == 2 => {
                 return self.information(format!("+CMS ERROR: {error}").as_bytes());
             }
             Err(Failure::Cms(error)) if self.cmee == 1 => {
                 return self.information(format!("+CMS ERROR: {}", error.number()).as_bytes());
             }
-            Err(Failure::Cme(_) | Failure::Cms(_) | Failure::Plain) => ("ERROR".to_owned(), 4),
+            Err(Failure::Cme(_) | Failure::Cms(_) | Failure::Numbered(_) | Failure::Plain) => ("ERROR".to_owned(), 4),
         };
         if self.verbose {
             return self.information(word.as_bytes());

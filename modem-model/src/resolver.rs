@@ -3,6 +3,7 @@
 use lockstep_traces::Decisions;
 use serde::{Deserialize, Serialize};
 
+use crate::commands;
 use crate::errors::CmeError;
 use crate::execution::{Outcome, Wait};
 use crate::modem::Modem;
@@ -13,9 +14,19 @@ use crate::profile::Failure;
 const LOCAL_PORT: u16 = 49_151;
 const DNS_PORT: u16 = 53;
 
+/// What the address is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Purpose {
+    /// `AT+UDNSRN` tells it.
+    Tell,
+    /// `AT+USOCO` connects to it.
+    Connect { handle: u32, port: u16 },
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Question {
     id: u16,
+    purpose: Purpose,
     name: String,
     tries_left: u32,
     next_server: bool,
@@ -25,6 +36,8 @@ struct Question {
 pub(crate) struct Resolver {
     last_id: u16,
     question: Option<Question>,
+    /// The id of a question for `AT+UPING`, which no command waits for.
+    ping: Option<u16>,
 }
 
 impl Resolver {
@@ -35,7 +48,12 @@ impl Resolver {
 
 impl Modem {
     /// Begins to resolve a name; the answer completes [`Wait::Resolve`].
-    pub(crate) fn resolve(&mut self, name: &str, decisions: &mut Decisions) -> Result<Outcome, Failure> {
+    pub(crate) fn resolve(
+        &mut self,
+        name: &str,
+        purpose: Purpose,
+        decisions: &mut Decisions,
+    ) -> Result<Outcome, Failure> {
         if dns::query(0, name).is_none() {
             return Err(CmeError::IncorrectParameters.into());
         }
@@ -44,11 +62,23 @@ impl Modem {
         }
         self.resolver.last_id = self.resolver.last_id.wrapping_add(1);
         let (id, tries_left) = (self.resolver.last_id, self.config.timing.dns_tries);
-        self.resolver.question = Some(Question { id, name: name.to_owned(), tries_left, next_server: false });
+        let name = name.to_owned();
+        self.resolver.question = Some(Question { id, purpose, name, tries_left, next_server: false });
         match self.ask(decisions) {
             Some(outcome) => Ok(outcome),
             None => Err(CmeError::OperationNotAllowed.into()),
         }
+    }
+
+    /// Asks for the address of `AT+UPING`'s host; `false` if nobody can be asked.
+    pub(crate) fn ask_for_ping(&mut self, name: &str, decisions: &mut Decisions) -> bool {
+        self.resolver.last_id = self.resolver.last_id.wrapping_add(1);
+        let id = self.resolver.last_id;
+        let server = self.config.pdp.dns_primary.or(self.config.pdp.dns_secondary);
+        let (Some(address), Some(query)) = (server, dns::query(id, name)) else { return false };
+        self.resolver.ping = Some(id);
+        self.transmit(LOCAL_PORT, Endpoint { address, port: DNS_PORT }, Payload::Udp(query), decisions);
+        true
     }
 
     /// Sends the question once more; `None` if the tries are used up.
@@ -79,15 +109,24 @@ impl Modem {
 
     /// A datagram came to the resolver's port.
     pub(crate) fn dns_response(&mut self, from: Endpoint, bytes: &[u8], decisions: &mut Decisions) {
-        let Some(question) = &self.resolver.question else { return };
         if from.port != DNS_PORT {
             return;
         }
+        if let Some(found) = self.resolver.ping.and_then(|id| dns::response_address(id, bytes)) {
+            self.resolver.ping = None;
+            return self.ping_address(found, decisions);
+        }
+        let Some(question) = &self.resolver.question else { return };
         let Some(found) = dns::response_address(question.id, bytes) else { return };
+        let purpose = question.purpose;
         self.resolver.question = None;
-        let result = match found {
-            Some(address) => Ok(Outcome::Lines(vec![format!("+UDNSRN: \"{address}\"").into_bytes()])),
-            None => Err(CmeError::OperationNotAllowed.into()),
+        let result = match (found, purpose) {
+            _ if !self.is_waiting(|wait| *wait == Wait::Resolve) => return,
+            (None, _) => Err(CmeError::OperationNotAllowed.into()),
+            (Some(address), Purpose::Tell) => Ok(Outcome::Lines(vec![format!("+UDNSRN: \"{address}\"").into_bytes()])),
+            (Some(address), Purpose::Connect { handle, port }) => {
+                commands::sockets::connect_to(self, handle, Endpoint { address, port }, decisions)
+            }
         };
         self.complete(|wait| *wait == Wait::Resolve, result, decisions);
     }

@@ -1,7 +1,12 @@
 //! Virtual time of the modem: picoseconds since power-on of the world, and ranges from which durations are drawn.
 
+use std::fmt;
+use std::str::FromStr;
+
 use lockstep_traces::Decisions;
 use serde::{Deserialize, Serialize};
+
+use crate::duration::{parse_duration_ps, write_duration_us};
 
 /// Picoseconds in one second.
 pub const PS_PER_S: u64 = 1_000_000_000_000;
@@ -41,6 +46,31 @@ impl DurationRange {
     }
 }
 
+impl fmt::Display for DurationRange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&write_duration_us(self.low_us))?;
+        if self.low_us != self.high_us {
+            write!(f, "..{}", write_duration_us(self.high_us))?;
+        }
+        Ok(())
+    }
+}
+
+impl FromStr for DurationRange {
+    type Err = String;
+
+    /// `2s`, or `2s..4s`.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let us = |text: &str| parse_duration_ps(text).map(|ps| ps / PS_PER_US);
+        let (low, high) = text.split_once("..").unwrap_or((text, text));
+        let (low_us, high_us) = (us(low)?, us(high)?);
+        if low_us > high_us {
+            return Err(format!("{text:?}: the longer duration stands first"));
+        }
+        Ok(Self { low_us, high_us })
+    }
+}
+
 /// Events in the order of their times; those of one time in the order they were put in.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct TimerQueue<T> {
@@ -61,6 +91,10 @@ impl<T> TimerQueue<T> {
         // Descending order, so that the next event is popped from the end.
         let at = self.entries.partition_point(|e| (e.0, e.1) > (time_ps, sequence));
         self.entries.insert(at, (time_ps, sequence, event));
+    }
+
+    pub fn len(&self) -> usize {
+        self.entries.len()
     }
 
     pub fn next_ps(&self) -> u64 {

@@ -15,18 +15,44 @@ const QUEUE_MAX: usize = 64;
 /// One URC. What it says is settled when it is written: `+UUSORD: n,length` tells what is pending then.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Urc {
-    SocketData { handle: u32, generation: u64, form: Announcement },
-    SocketClosed { handle: u32 },
-    PdpDropped { profile: u32 },
+    SocketData {
+        handle: u32,
+        generation: u64,
+        form: Announcement,
+    },
+    SocketClosed {
+        handle: u32,
+    },
+    PdpDropped {
+        profile: u32,
+    },
     Creg,
     Cgreg,
-    Indicator { number: u32, value: u32 },
+    Indicator {
+        number: u32,
+        value: u32,
+    },
+    /// A short message was stored at this place.
+    MessageStored(u32),
+    /// `+CGEV`.
+    PacketEvent(String),
+    /// What was settled when it happened.
+    Text(String),
+}
+
+/// A URC that waits.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Queued {
+    urc: Urc,
+    /// The silence it keeps after what was sent before it, in picoseconds.
+    guard_ps: u64,
+    /// It may stand between a command's information and its OK.
+    interrupts: bool,
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct UrcQueue {
-    /// Each with the silence it keeps after what was sent before it, in picoseconds.
-    queue: VecDeque<(Urc, u64)>,
+    queue: VecDeque<Queued>,
 }
 
 impl UrcQueue {
@@ -38,30 +64,52 @@ impl UrcQueue {
 impl Modem {
     /// Queues a URC. One that says the same as a queued one is not queued twice.
     pub(crate) fn urc(&mut self, urc: Urc, decisions: &mut Decisions) {
-        if self.urcs.queue.iter().any(|(queued, _)| *queued == urc) {
+        self.queue_urc(urc, true, decisions);
+    }
+
+    /// Queues a URC that the command under way causes: it follows the OK.
+    pub(crate) fn urc_after_ok(&mut self, urc: Urc, decisions: &mut Decisions) {
+        self.queue_urc(urc, false, decisions);
+    }
+
+    fn queue_urc(&mut self, urc: Urc, may_interrupt: bool, decisions: &mut Decisions) {
+        if self.urcs.queue.iter().any(|queued| queued.urc == urc) {
             return;
         }
         if self.urcs.queue.len() >= QUEUE_MAX {
             return self.ledger.unmodelled("URC lost: the client does not take them", self.now_ps);
         }
         let guard_ps = self.config.timing.urc_guard.draw_ps(self.now_ps, "modem.urc", "guard_us", decisions);
-        self.urcs.queue.push_back((urc, guard_ps));
+        let percent = u64::from(self.config.behaviour.urc_between_line_and_ok_percent);
+        let interrupts = match percent {
+            0 => false,
+            100.. => true,
+            _ => decisions.draw(self.now_ps, "modem.urc", "between_line_and_ok_percent", 0, 99) < percent,
+        };
+        self.urcs.queue.push_back(Queued { urc, guard_ps, interrupts: may_interrupt && interrupts });
+    }
+
+    /// Whether the next URC may stand between a command's information and its OK.
+    pub(crate) fn next_urc_may_interrupt(&self) -> bool {
+        self.urcs.queue.front().is_some_and(|queued| queued.interrupts)
     }
 
     /// When the next URC may be written.
     pub(crate) fn urc_next_ps(&self) -> u64 {
         match self.urcs.queue.front() {
-            Some((_, guard_ps)) if self.line.is_idle() && self.execution_allows_urc() => {
-                self.line.idle_since_ps().saturating_add(*guard_ps).max(self.now_ps)
+            Some(queued) if self.line.is_idle() && self.execution_allows_urc() => {
+                self.line.idle_since_ps().saturating_add(queued.guard_ps).max(self.now_ps)
             }
             _ => u64::MAX,
         }
     }
 
     /// Writes the next URC.
-    pub(crate) fn write_urc(&mut self) {
-        let Some((urc, _)) = self.urcs.queue.pop_front() else { return };
-        if let Some(text) = self.urc_text(&urc) {
+    pub(crate) fn write_urc(&mut self, decisions: &mut Decisions) {
+        let Some(Queued { urc, .. }) = self.urcs.queue.pop_front() else { return };
+        if let Some(text) = self.urc_text(&urc)
+            && !self.urc_is_lost(&text, decisions)
+        {
             let bytes = self.profile.information(text.as_bytes());
             self.log.push(self.now_ps, Direction::FromModem, &bytes);
             self.line.send(&bytes);
@@ -83,9 +131,15 @@ impl Modem {
             Urc::PdpDropped { profile } => Some(format!("+UUPSDD: {profile}")),
             Urc::Creg => self.registration_text("+CREG", self.profile.creg, self.registration.circuit, true),
             Urc::Cgreg => self.registration_text("+CGREG", self.profile.cgreg, self.registration.packet, true),
-            Urc::Indicator { number, value } => {
-                (self.profile.indicator_reporting > 0).then(|| format!("+CIEV: {number},{value}"))
+            Urc::MessageStored(place) => Some(format!("+CMTI: \"SM\",{place}")),
+            Urc::Text(text) => Some(text.clone()),
+            Urc::PacketEvent(text) => {
+                let is_wanted = self.profile.stored.get("+CGEREP").is_some_and(|mode| !mode.starts_with('0'));
+                is_wanted.then(|| format!("+CGEV: {text}"))
             }
+            Urc::Indicator { number, value } => (self.profile.event_reporting[0] > 0
+                && self.profile.event_reporting[3] > 0)
+                .then(|| format!("+CIEV: {number},{value}")),
         }
     }
 }

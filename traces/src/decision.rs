@@ -45,6 +45,13 @@ impl Decisions {
         self.seed
     }
 
+    /// From here on every stream derives from another seed; what was drawn before stays in the log. Runs that branch off
+    /// one snapshot get different futures by it, each as reproducible as the run they come from.
+    pub fn reseed(&mut self, seed: u64) {
+        self.seed = seed;
+        self.streams.clear();
+    }
+
     /// Everything drawn so far, oldest first.
     pub fn log(&self) -> &[Decision] {
         &self.log
@@ -103,6 +110,20 @@ mod tests {
         let mut b: Decisions = postcard::from_bytes(&bytes).unwrap();
         assert_eq!(a.draw(2, "s", "x", 0, u64::MAX), b.draw(2, "s", "x", 0, u64::MAX));
         assert_eq!(a.log(), b.log());
+    }
+
+    #[test]
+    fn a_new_seed_changes_the_future_and_not_the_past() {
+        let mut a = Decisions::new(9);
+        a.draw(1, "s", "x", 0, u64::MAX);
+        let past = a.log().to_vec();
+        let (mut b, mut c) = (a.clone(), a.clone());
+        b.reseed(10);
+        c.reseed(10);
+        let future = b.draw(2, "s", "x", 0, u64::MAX);
+        assert_eq!(future, c.draw(2, "s", "x", 0, u64::MAX));
+        assert_ne!(future, a.draw(2, "s", "x", 0, u64::MAX));
+        assert_eq!(b.log()[..1], past);
     }
 
     proptest::proptest! {

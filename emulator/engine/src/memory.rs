@@ -24,8 +24,8 @@ impl Drop for Allocation {
 
 /// A block of memory shared between the engine (which maps it) and the devices (DMA, flash controller).
 ///
-/// Cloning shares the block. It stays on one thread; all access copies bytes, so no reference into it ever exists
-/// while translated code runs.
+/// Cloning shares the block. It stays on one thread, and no reference into it outlives the call that makes it, so none
+/// exists while translated code runs.
 #[derive(Clone, Debug)]
 pub struct HostMemory {
     allocation: Rc<Allocation>,
@@ -84,6 +84,18 @@ impl HostMemory {
         // SAFETY: as in `read`; nothing else accesses the block meanwhile, it never leaves this thread.
         unsafe { std::ptr::copy_nonoverlapping(from.as_ptr(), self.as_ptr().add(offset), from.len()) }
         true
+    }
+
+    /// Whether the whole content is this.
+    pub fn holds(&self, content: &[u8]) -> bool {
+        if content.len() != self.length {
+            return false;
+        }
+        // SAFETY: the allocation is at least `length` bytes long and lives as long as `self`; nothing writes to it while
+        // the slice exists, because translated code runs only inside calls of the engine and the block never leaves
+        // this thread.
+        let held = unsafe { std::slice::from_raw_parts(self.as_ptr(), self.length) };
+        held == content
     }
 
     /// A little-endian value of 1, 2 or 4 bytes.

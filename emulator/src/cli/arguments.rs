@@ -25,6 +25,8 @@ pub struct Cli {
 pub enum Command {
     /// Run firmware.
     Run(Box<RunArguments>),
+    /// Serve the modem on a pseudo-terminal, in real time, to any program that talks to a modem.
+    Modem(ModemArguments),
     /// Say what files are: format, vectors, modules, checks, symbols.
     Inspect(InspectArguments),
     /// Get and list the vendor's firmware images.
@@ -33,18 +35,22 @@ pub enum Command {
     /// Make and show device configuration tables.
     #[command(subcommand, arg_required_else_help = true)]
     Dct(DctCommand),
-    /// List the settings that `run --set` takes.
+    /// Set up our own application for genuine firmware (firmware-images/built/app.bin).
+    #[command(subcommand, arg_required_else_help = true)]
+    App(AppCommand),
+    /// List the settings that --set of `run` and `modem` takes.
     Settings(SettingsArguments),
 }
 
 /// How fast virtual time passes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Pace {
     /// As fast as the host can.
-    #[default]
     Free,
     /// Not faster than real time.
     Real,
+    /// As fast as the host can until something leaves for the real network, then not faster than real time.
+    Outside,
 }
 
 const RUN_EXIT_CODES: &str = "Exit codes: 0 done, 1 an expectation failed (--strict, --until, --cloud COMMAND, the guest's exit status), \
@@ -62,7 +68,7 @@ pub struct RunArguments {
     /// User module to run instead of the vendor's default application.
     #[arg(long, value_name = "FILE")]
     pub app: Option<PathBuf>,
-    /// Setting inside our own application image given by --app: system_thread, system_mode, period_ms, baud, busy_us.
+    /// Setting inside our own application image given by --app (`lockstep app settings`).
     #[arg(long, value_name = "KEY=VALUE", value_parser = parse_key_value, requires = "app")]
     pub app_set: Vec<KeyValue>,
     /// Device configuration table: a sector, both sectors, or a description in TOML.
@@ -97,9 +103,21 @@ pub struct RunArguments {
     /// Print plain lines even on a terminal.
     #[arg(long, conflicts_with = "json")]
     pub plain: bool,
-    /// How fast virtual time passes.
-    #[arg(long, value_enum, default_value_t)]
-    pub pace: Pace,
+    /// How fast virtual time passes: `free` unless --gateway is given, and then `outside`.
+    #[arg(long, value_enum)]
+    pub pace: Option<Pace>,
+    /// Bridge what no service in process answers to the real network, through the gateway (`lockstep-gateway bridge`)
+    /// that listens on this Unix socket. The gateway says what is allowed.
+    #[arg(long, value_name = "SOCKET", conflicts_with = "replay")]
+    pub gateway: Option<PathBuf>,
+    /// Write down, as the run goes on, all that comes from the real network and goes there, with virtual times.
+    #[arg(long, value_name = "FILE", requires = "gateway")]
+    pub record: Option<PathBuf>,
+    /// Repeat a run that --record wrote, without a network: give what came in at its time, compare what goes out, and
+    /// the state at the end; exit with 5 where they differ. Give the same images, seed and settings; it runs as long as
+    /// the recording.
+    #[arg(long, value_name = "FILE", conflicts_with = "pace")]
+    pub replay: Option<PathBuf>,
     /// Stop when this stage is reached, exit with 1 if it is not: reset, system_firmware, vector_table, user_module,
     /// scheduler, modem_power, at_command, registered, pdp_context, name_resolution, client_hello, handshake,
     /// cloud_connected.
@@ -118,12 +136,53 @@ pub struct RunArguments {
     /// differ.
     #[arg(long, value_name = "FILE", requires = "hash_every")]
     pub compare_hashes: Option<PathBuf>,
+    /// Write what passes by the modem to a pcapng file: IP packets, its AT dialogue and its serial line.
+    #[arg(long, value_name = "FILE")]
+    pub pcap: Option<PathBuf>,
     /// Write the machine's whole state at the end of the run.
     #[arg(long, value_name = "FILE")]
     pub snapshot_out: Option<PathBuf>,
     /// Go on from a state that --snapshot-out wrote; --for then counts from there.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["files", "firmware", "app", "dct", "seed", "set", "no_cloud"])]
     pub snapshot_in: Option<PathBuf>,
+}
+
+/// How the modem is found by the first program that connects.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum PowerAtStart {
+    /// Booted: its AT interface answers.
+    #[default]
+    On,
+    /// Off until a program opens the pseudo-terminal.
+    Off,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Ends on Ctrl-C. Exit codes: 0 done, 2 bad usage or input.")]
+pub struct ModemArguments {
+    /// Symbolic link to make: programs open it as they would a serial device. It is removed at the end.
+    #[arg(long, value_name = "PATH")]
+    pub pty: PathBuf,
+    /// Write the transcript: command lines, payloads, responses and URCs, each with its time in seconds.
+    #[arg(long, value_name = "FILE")]
+    pub log: Option<PathBuf>,
+    /// Seed of every choice that the outside world makes.
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// Bridge what the echo service and the name server do not answer to the real network, through the gateway
+    /// (`lockstep-gateway bridge`) that listens on this Unix socket. The gateway says what is allowed.
+    #[arg(long, value_name = "SOCKET")]
+    pub gateway: Option<PathBuf>,
+    /// A setting of modem, cell, SIM, PDP or link (`lockstep settings`).
+    #[arg(long, value_name = "KEY=VALUE", value_parser = parse_key_value)]
+    pub set: Vec<KeyValue>,
+    /// Write what passes by the modem to a pcapng file: IP packets, its AT dialogue and its serial line.
+    #[arg(long, value_name = "FILE")]
+    pub pcap: Option<PathBuf>,
+    /// Whether the modem is on at the start. A pseudo-terminal has no PWR_ON: opening it is the press of the key, for a
+    /// modem that is off.
+    #[arg(long, value_enum, default_value_t)]
+    pub power: PowerAtStart,
 }
 
 #[derive(Debug, Args)]
@@ -172,6 +231,32 @@ pub enum DctCommand {
         /// One sector, or both.
         file: PathBuf,
         /// Print a JSON object.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum AppCommand {
+    /// Write an image with other settings, or a larger one.
+    Build {
+        /// The image to take.
+        image: PathBuf,
+        /// A setting (`lockstep app settings`).
+        #[arg(long, value_name = "KEY=VALUE", value_parser = parse_key_value)]
+        set: Vec<KeyValue>,
+        /// Length of the image in bytes, at most 131072: filled up with bytes that nothing uses.
+        #[arg(long, value_name = "BYTES")]
+        bytes: Option<usize>,
+        /// File to write.
+        #[arg(short, long)]
+        output: PathBuf,
+    },
+    /// List the settings: those of an image, or the defaults.
+    Settings {
+        /// The image.
+        image: Option<PathBuf>,
+        /// Print one JSON object a line.
         #[arg(long)]
         json: bool,
     },

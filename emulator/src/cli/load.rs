@@ -3,12 +3,11 @@
 use std::path::Path;
 
 use lockstep::cloud::{self, ServerKey};
-use lockstep_images::app_config::{self, AppConfig, SystemMode};
 use lockstep_images::dct::{Dct, DctSpec};
 use lockstep_images::{FlashImage, Image, ModuleFunction, SymbolTable, load_set};
 
-use super::options::{FileAt, KeyValue, did_you_mean};
-use super::settings::parse_value;
+use super::app::read_app;
+use super::options::FileAt;
 use super::{CliError, RunArguments};
 
 /// Larger files are none of ours: flash has 1 MB, and an ELF file with its debug information some 20 MB at most.
@@ -123,59 +122,6 @@ fn prepare_cloud(arguments: &RunArguments, flash: &mut FlashImage) -> Result<boo
         return Err(CliError::File { path: path.clone(), reason });
     }
     Ok(key == ServerKey::Ours)
-}
-
-fn read_app(path: &Path, settings: &[KeyValue]) -> Result<Image, CliError> {
-    let mut bytes = read_file(path)?;
-    if !settings.is_empty() {
-        let app_error = |source| CliError::App { path: path.to_owned(), source };
-        let mut config = app_config::read(&bytes).map_err(app_error)?;
-        for setting in settings {
-            set_app(&mut config, setting)?;
-        }
-        let app_error = |source| CliError::App { path: path.to_owned(), source };
-        bytes = app_config::configure(&bytes, &config).map_err(app_error)?;
-    }
-    let image = Image::parse(&path.display().to_string(), &bytes, None)?;
-    let is_user_part = |function| function == ModuleFunction::UserPart;
-    if let Some(other) = image.modules.iter().find(|located| !is_user_part(located.module.info.function)) {
-        let info = &other.module.info;
-        let reason = format!(
-            "a {} {}, not a user module; give it as a plain argument instead of --app",
-            info.function, info.index
-        );
-        return Err(CliError::File { path: path.to_owned(), reason });
-    }
-    Ok(image)
-}
-
-fn set_app(config: &mut AppConfig, setting: &KeyValue) -> Result<(), CliError> {
-    const KEYS: [&str; 5] = ["system_thread", "system_mode", "period_ms", "baud", "busy_us"];
-    match setting.key.as_str() {
-        "system_thread" => config.system_thread = parse_value(setting, "true or false")?,
-        "period_ms" => config.period_ms = parse_value(setting, "milliseconds")?,
-        "baud" => config.baud = parse_value(setting, "bits per second")?,
-        "busy_us" => config.busy_us = parse_value(setting, "microseconds")?,
-        "system_mode" => {
-            config.system_mode = match setting.value.as_str() {
-                "default" => SystemMode::Default,
-                "automatic" => SystemMode::Automatic,
-                "semi_automatic" => SystemMode::SemiAutomatic,
-                "manual" => SystemMode::Manual,
-                other => {
-                    let text =
-                        format!("--app-set system_mode={other}: it takes default, automatic, semi_automatic or manual");
-                    return Err(CliError::Usage(text));
-                }
-            };
-        }
-        key => {
-            let hint = did_you_mean(key, KEYS.into_iter());
-            let text = format!("--app-set {key}: no such setting{hint}; there are {}", KEYS.join(", "));
-            return Err(CliError::Usage(text));
-        }
-    }
-    Ok(())
 }
 
 /// A table: its sectors, or a description in TOML.

@@ -1,5 +1,6 @@
 //! The command line: arguments, exit codes, errors.
 
+mod app;
 mod arguments;
 mod dct;
 pub mod duration;
@@ -9,9 +10,11 @@ mod hashes;
 mod images;
 mod load;
 mod logging;
+mod modem;
 mod operator;
 pub mod options;
 pub mod output;
+pub mod outside;
 mod parts;
 mod press;
 mod run;
@@ -21,6 +24,8 @@ mod snapshot_file;
 mod summary;
 
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::Parser;
 
@@ -54,9 +59,11 @@ pub fn main() -> ExitCode {
     logging::start(cli.verbose);
     let outcome = match &cli.command {
         Command::Run(arguments) => run::run(arguments),
+        Command::Modem(arguments) => modem::modem(arguments),
         Command::Inspect(arguments) => images::inspect(arguments),
         Command::Images(command) => images::images(command),
         Command::Dct(command) => dct::dct(command),
+        Command::App(command) => app::app(command),
         Command::Settings(arguments) => settings::list(arguments),
     };
     let outcome = outcome.unwrap_or_else(|error| {
@@ -64,6 +71,17 @@ pub fn main() -> ExitCode {
         Outcome::BadInput
     });
     ExitCode::from(outcome as u8)
+}
+
+/// A flag that Ctrl-C and the signals that ask a process to end set from now on.
+fn stop_on_interrupt() -> Arc<AtomicBool> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let handler_stop = Arc::clone(&stop);
+    // Without a handler an interrupt ends the process at once: worse, but no reason to refuse.
+    if let Err(error) = ctrlc::set_handler(move || handler_stop.store(true, Ordering::Relaxed)) {
+        tracing::warn!("no orderly end on Ctrl-C: {error}");
+    }
+    stop
 }
 
 /// Says in one line what is wrong.

@@ -8,18 +8,20 @@ use std::time::{Duration, Instant};
 
 use lockstep::rtos::RtosObserver;
 use lockstep::semihosting::{HostCall, serve};
-use lockstep::{Machine, Stop};
+use lockstep::{Machine, Seen, Stop};
 use lockstep_images::SymbolTable;
 
 use super::arguments::Pace;
 use super::duration::seconds;
 use super::hashes::Hashes;
 use super::output::Output;
+use super::outside::{Exchanged, Outside};
 use super::parts::Parts;
 use super::press::{Button, Edge, edges};
 use super::show::{Event, Json, Lines, Plain, Show, event_text, event_time_ps, translate};
 use super::summary::{Finding, Summary, not_reached};
-use super::{CliError, Outcome, RunArguments, load, logging, settings, snapshot_file};
+use super::{CliError, Outcome, RunArguments, load, logging, settings, snapshot_file, stop_on_interrupt};
+use crate::pcap::Capture;
 use crate::view::LiveView;
 
 /// The machine stops at multiples of this for what is shown and asked for. It has no influence on the run.
@@ -28,13 +30,15 @@ const SLICE_PS: u64 = 10_000_000_000;
 /// `lockstep run`.
 pub fn run(arguments: &RunArguments) -> Result<Outcome, CliError> {
     let compare = arguments.compare_hashes.as_deref().map(Hashes::read).transpose()?;
-    let (machine, symbols, title) = make(arguments)?;
-    let stop = Arc::new(AtomicBool::new(false));
-    let handler_stop = Arc::clone(&stop);
-    // Without a handler an interrupt ends the process at once: worse, but no reason to refuse.
-    if let Err(error) = ctrlc::set_handler(move || handler_stop.store(true, Ordering::Relaxed)) {
-        tracing::warn!("no orderly end on Ctrl-C: {error}");
+    let (mut machine, symbols, title) = make(arguments)?;
+    let capture =
+        arguments.pcap.as_deref().map(|path| Capture::create(path).map_err(CliError::io(path))).transpose()?;
+    if capture.is_some() {
+        machine.world.state.electron.watch_traffic();
     }
+    let pace = pace(arguments)?;
+    let outside = Outside::open(arguments, &mut machine)?;
+    let stop = stop_on_interrupt();
     let is_live = !arguments.json
         && !arguments.plain
         && arguments.hash_every.is_none()
@@ -49,6 +53,8 @@ pub fn run(arguments: &RunArguments) -> Result<Outcome, CliError> {
         Box::new(Plain::new())
     };
     let mut runner = Runner::new(arguments, machine, symbols, compare, show, stop);
+    runner.capture = capture;
+    (runner.outside, runner.pace) = (outside, pace);
     let went = runner.go();
     let ended = runner.show.end();
     if is_live {
@@ -78,6 +84,19 @@ fn make(arguments: &RunArguments) -> Result<(Machine, SymbolTable, String), CliE
     Ok((machine, guest.symbols, title))
 }
 
+/// How fast the run goes: with a real network behind it never faster than that can answer.
+fn pace(arguments: &RunArguments) -> Result<Pace, CliError> {
+    match (arguments.pace, &arguments.gateway) {
+        (Some(Pace::Free), Some(_)) => {
+            let text = "--pace free does not go with --gateway: the real network cannot keep up; leave --pace out";
+            Err(CliError::Usage(text.to_owned()))
+        }
+        (Some(pace), _) => Ok(pace),
+        (None, Some(_)) => Ok(Pace::Outside),
+        (None, None) => Ok(Pace::Free),
+    }
+}
+
 /// Gives the operator of the device service the commands of `--cloud`.
 fn command(arguments: &RunArguments, machine: &mut Machine) -> Result<(), CliError> {
     let commands = arguments.cloud.iter().filter_map(|argument| argument.0.as_ref());
@@ -100,7 +119,12 @@ struct Runner<'a> {
     symbols: SymbolTable,
     compare: Option<Hashes>,
     show: Box<dyn Show>,
+    capture: Option<Capture>,
     stop: Arc<AtomicBool>,
+    outside: Outside,
+    pace: Pace,
+    /// From when on virtual time keeps to real time, on both clocks.
+    paced_from: Option<(u64, Instant)>,
     edges: std::vec::IntoIter<Edge>,
     next_edge: Option<Edge>,
     end_ps: u64,
@@ -142,7 +166,11 @@ impl<'a> Runner<'a> {
             symbols,
             compare,
             show,
+            capture: None,
             stop,
+            outside: Outside::Nobody,
+            pace: Pace::Free,
+            paced_from: None,
             edges,
             next_edge,
             end_ps: from_ps.saturating_add(arguments.for_ps),
@@ -163,11 +191,19 @@ impl<'a> Runner<'a> {
     }
 
     fn go(&mut self) -> Result<(), CliError> {
-        let went = self.slices();
+        if let Some(end_ps) = self.outside.end_ps() {
+            self.end_ps = end_ps;
+        }
+        let went = self.slices().and_then(|()| {
+            let exchanged = self.outside.finish(&mut self.machine)?;
+            self.take_exchanged(exchanged);
+            self.report()
+        });
         self.host = self.started.elapsed();
         for event in self.lines.stale(u64::MAX) {
             self.show.event(&event, &self.symbols)?;
         }
+        self.captured(Capture::end)?;
         went
     }
 
@@ -181,9 +217,14 @@ impl<'a> Runner<'a> {
             if now_ps >= self.end_ps {
                 break;
             }
+            let exchanged = self.outside.exchange(&mut self.machine)?;
+            self.take_exchanged(exchanged);
+            if self.exited {
+                break;
+            }
             let slice_end_ps = (now_ps / SLICE_PS + 1) * SLICE_PS;
             let edge_ps = self.next_edge.map_or(u64::MAX, |edge| edge.at_ps);
-            self.advance(slice_end_ps.min(edge_ps).min(self.end_ps))?;
+            self.advance(slice_end_ps.min(edge_ps).min(self.end_ps).min(self.outside.next_ps()))?;
             self.report()?;
             self.show.look(&self.machine)?;
             if self.is_over() {
@@ -201,6 +242,12 @@ impl<'a> Runner<'a> {
             return Err(CliError::Usage(text.to_owned()));
         }
         Ok(())
+    }
+
+    fn take_exchanged(&mut self, exchanged: Exchanged) {
+        self.pending.extend(exchanged.crossings.into_iter().map(Event::Crossing));
+        self.findings.extend(exchanged.findings);
+        self.exited |= exchanged.is_over;
     }
 
     /// Runs up to a time; hashes on the way.
@@ -278,6 +325,17 @@ impl<'a> Runner<'a> {
     fn report(&mut self) -> Result<(), CliError> {
         let time_ps = self.machine.now().time_ps;
         let seen = self.machine.observer.take_seen();
+        self.captured(|capture| {
+            for seen in &seen {
+                match seen {
+                    Seen::At(entry) => capture.at(entry),
+                    Seen::Line(event) => capture.line(event),
+                    Seen::Packet(packet) => capture.packet(packet),
+                    _ => {}
+                }
+            }
+            capture.advance(time_ps)
+        })?;
         let mut events = std::mem::take(&mut self.pending);
         events.extend(seen.into_iter().filter_map(|seen| translate(seen, &mut self.lines)));
         events.extend(self.lines.stale(time_ps));
@@ -297,6 +355,13 @@ impl<'a> Runner<'a> {
             }
         }
         Ok(())
+    }
+
+    fn captured(&mut self, work: impl FnOnce(&mut Capture) -> std::io::Result<()>) -> Result<(), CliError> {
+        match (&mut self.capture, &self.arguments.pcap) {
+            (Some(capture), Some(path)) => work(capture).map_err(CliError::io(path)),
+            _ => Ok(()),
+        }
     }
 
     /// Compares entries instead of draining the ledger's own list, which belongs to the simulated state.
@@ -330,13 +395,24 @@ impl<'a> Runner<'a> {
         self.exited || is_reached || is_strict_broken || self.stop.load(Ordering::Relaxed)
     }
 
-    /// With `--pace real` waits until the host's clock has come as far as the virtual one.
-    fn keep_pace(&self) {
-        if self.arguments.pace == Pace::Free {
+    /// Waits, where the run is paced, until the host's clock has come as far as the virtual one.
+    fn keep_pace(&mut self) {
+        let is_paced = match self.pace {
+            Pace::Free => false,
+            Pace::Real => true,
+            Pace::Outside => self.outside.may_answer(),
+        };
+        if !is_paced {
             return;
         }
-        let virtual_us = (self.machine.now().time_ps - self.from_ps) / 1_000_000;
-        let ahead = Duration::from_micros(virtual_us).saturating_sub(self.started.elapsed());
+        let now_ps = self.machine.now().time_ps;
+        let start = match self.pace {
+            Pace::Real => (self.from_ps, self.started),
+            Pace::Outside | Pace::Free => (now_ps, Instant::now()),
+        };
+        let (from_ps, from) = *self.paced_from.get_or_insert(start);
+        let virtual_us = (now_ps - from_ps) / 1_000_000;
+        let ahead = Duration::from_micros(virtual_us).saturating_sub(from.elapsed());
         std::thread::sleep(ahead);
     }
 

@@ -1,11 +1,11 @@
 //! The table of settings: each with its name, what it takes, what it means, and how it is read and written.
 
-use std::fmt::Display;
 use std::net::Ipv4Addr;
-use std::str::FromStr;
 
 use lockstep_modem::Model;
 use lockstep_modem::config::{Admission, SimState};
+use lockstep_modem::events::{self, Plan};
+use lockstep_modem::network::{NatConfig, Outage, Probability};
 use lockstep_modem::time::DurationRange;
 use lockstep_peripherals::board::bq24195::PowerSource;
 
@@ -46,7 +46,7 @@ macro_rules! plain {
         })*
     };
 }
-plain!(u8, u16, u32, u64, usize, bool, Ipv4Addr);
+plain!(u8, u16, u32, u64, usize, bool, Ipv4Addr, DurationRange, Model, Admission, SimState, Plan);
 
 impl Value for String {
     /// Printable ASCII without what would end a quoted string of the modem's answers.
@@ -68,24 +68,42 @@ impl<T: Value> Value for Option<T> {
     }
 }
 
-impl Value for DurationRange {
+impl Value for Probability {
+    /// `5%`, `0.25%`: at most four decimals.
     fn read(text: &str) -> Option<Self> {
-        let us = |text: &str| parse_duration_ps(text).ok().map(|ps| ps / 1_000_000);
-        let (low_us, high_us) = match text.split_once("..") {
-            Some((low, high)) => (us(low)?, us(high)?),
-            None => (us(text)?, us(text)?),
-        };
-        (low_us <= high_us).then_some(Self { low_us, high_us })
+        let (whole, decimals) = text.strip_suffix('%').map(|t| t.split_once('.').unwrap_or((t, "0")))?;
+        let is_digits = |t: &str| !t.is_empty() && t.bytes().all(|b| b.is_ascii_digit());
+        if !is_digits(whole) || !is_digits(decimals) || decimals.len() > 4 {
+            return None;
+        }
+        let ppm = format!("{whole}{decimals:0<4}").parse().ok()?;
+        within(Self { ppm }, Self { ppm: 0 }, Self::percent(100))
     }
     fn write(&self) -> String {
-        let one = |us: u64| match us {
-            0 => "0s".to_owned(),
-            _ if us.is_multiple_of(1_000_000) => format!("{}s", us / 1_000_000),
-            _ if us.is_multiple_of(1_000) => format!("{}ms", us / 1_000),
-            _ => format!("{us}us"),
+        let (whole, decimals) = (self.ppm / 10_000, self.ppm % 10_000);
+        let text = format!("{whole}.{decimals:04}");
+        format!("{}%", text.trim_end_matches('0').trim_end_matches('.'))
+    }
+}
+
+impl Value for Vec<Outage> {
+    fn read(text: &str) -> Option<Self> {
+        if text == "none" {
+            return Some(Vec::new());
+        }
+        let one = |text: &str| {
+            let (from, to) = text.split_once("..")?;
+            let (from_ps, to_ps) = (parse_duration_ps(from).ok()?, parse_duration_ps(to).ok()?);
+            (from_ps < to_ps).then_some(Outage { from_ps, to_ps })
         };
-        let (low, high) = (one(self.low_us), one(self.high_us));
-        if low == high { low } else { format!("{low}..{high}") }
+        text.split(',').map(one).collect()
+    }
+    fn write(&self) -> String {
+        let one = |outage: &Outage| {
+            let us = |ps: u64| DurationRange::exactly_us(ps / 1_000_000).write();
+            format!("{}..{}", us(outage.from_ps), us(outage.to_ps))
+        };
+        if self.is_empty() { "none".to_owned() } else { self.iter().map(one).collect::<Vec<_>>().join(",") }
     }
 }
 
@@ -107,40 +125,8 @@ macro_rules! named {
         }
     };
 }
-named!(Model: "sara-u260" = Model::SaraU260 => Model::SaraU260, "sara-u270" = Model::SaraU270 => Model::SaraU270,
-    "sara-u201" = Model::SaraU201 => Model::SaraU201, "sara-g350" = Model::SaraG350 => Model::SaraG350);
-named!(Admission: "home" = Admission::Home => Admission::Home, "roaming" = Admission::Roaming => Admission::Roaming,
-    "denied" = Admission::Denied => Admission::Denied);
 named!(PowerSource: "none" = PowerSource::None => PowerSource::None,
     "usb-host" = PowerSource::UsbHost => PowerSource::UsbHost, "adapter" = PowerSource::Adapter => PowerSource::Adapter);
-
-impl Value for SimState {
-    fn read(text: &str) -> Option<Self> {
-        let digits = |text: &str, lengths: std::ops::RangeInclusive<usize>| {
-            (lengths.contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit())).then(|| text.to_owned())
-        };
-        match text.split_once(':') {
-            None => match text {
-                "ready" => Some(Self::Ready),
-                "absent" => Some(Self::Absent),
-                "failure" => Some(Self::Failure),
-                _ => None,
-            },
-            Some(("pin", pin)) => Some(Self::Pin { pin: digits(pin, 4..=8)?, tries: 3 }),
-            Some(("puk", puk)) => Some(Self::Puk { puk: digits(puk, 8..=8)?, tries: 10 }),
-            Some(_) => None,
-        }
-    }
-    fn write(&self) -> String {
-        match self {
-            Self::Ready => "ready".to_owned(),
-            Self::Absent => "absent".to_owned(),
-            Self::Failure => "failure".to_owned(),
-            Self::Pin { pin, .. } => format!("pin:{pin}"),
-            Self::Puk { puk, .. } => format!("puk:{puk}"),
-        }
-    }
-}
 
 impl Value for [u8; 12] {
     fn read(text: &str) -> Option<Self> {
@@ -164,10 +150,10 @@ fn within<T: PartialOrd>(value: T, low: T, high: T) -> Option<T> {
 }
 
 macro_rules! setting {
-    ($key:literal, $takes:literal, $help:literal, $($path:ident).+) => {
+    ($key:literal, $takes:expr, $help:literal, $($path:ident).+) => {
         setting!($key, $takes, $help, $($path).+, |value| Some(value))
     };
-    ($key:literal, $takes:literal, $help:literal, $($path:ident).+, $check:expr) => {
+    ($key:literal, $takes:expr, $help:literal, $($path:ident).+, $check:expr) => {
         Setting {
             key: $key,
             takes: $takes,
@@ -198,6 +184,37 @@ macro_rules! timing {
     };
 }
 
+/// One property of both directions of the link, `link.…`, or of one, `link.uplink.…`, `link.downlink.…`.
+macro_rules! link {
+    ($key:literal, $takes:expr, $help:literal, $field:ident) => {
+        Setting {
+            key: concat!("link.", $key),
+            takes: $takes,
+            help: concat!($help, ", both directions"),
+            get: |parts| parts.link.uplink.$field.write(),
+            set: |parts, text| {
+                parts.link.uplink.$field = Value::read(text)?;
+                parts.link.downlink.$field = parts.link.uplink.$field.clone();
+                Some(())
+            },
+        }
+    };
+    ($direction:ident: $key:literal, $takes:expr, $help:literal, $field:ident) => {
+        Setting {
+            key: concat!("link.", stringify!($direction), ".", $key),
+            takes: $takes,
+            help: $help,
+            get: |parts| parts.link.$direction.$field.write(),
+            set: |parts, text| {
+                parts.link.$direction.$field = Value::read(text)?;
+                Some(())
+            },
+        }
+    };
+}
+
+const SHARE: &str = "per cent with up to four decimals (0.5%)";
+
 /// A start-up time of an oscillator: kept in picoseconds.
 macro_rules! startup {
     ($key:literal, $field:ident, $help:literal) => {
@@ -217,6 +234,12 @@ macro_rules! startup {
 /// All settings.
 pub const SETTINGS: &[Setting] = &[
     setting!("modem.model", "sara-u260, sara-u270, sara-u201 or sara-g350", "the module", modem.model),
+    setting!(
+        "modem.events",
+        events::SYNTAX,
+        "what happens to the modem and the world around it, and when",
+        modem.events
+    ),
     setting!("modem.imei", "text", "what AT+CGSN answers", modem.imei),
     setting!("modem.firmware_version", "text", "what AT+CGMR answers", modem.firmware_version),
     setting!("modem.application_version", "text", "what ATI9 answers behind the version", modem.application_version),
@@ -242,10 +265,11 @@ pub const SETTINGS: &[Setting] = &[
         modem.behaviour.urc_during_command
     ),
     setting!(
-        "modem.urc_between_line_and_ok",
-        "true or false",
-        "URCs appear between an information line and its OK",
-        modem.behaviour.urc_between_line_and_ok
+        "modem.urc_between_line_and_ok_percent",
+        "0 to 100",
+        "of the URCs that may stand between an information line and its OK, how many of a hundred do",
+        modem.behaviour.urc_between_line_and_ok_percent,
+        |percent| within(percent, 0, 100)
     ),
     setting!(
         "modem.unread_data_survives_close",
@@ -261,7 +285,7 @@ pub const SETTINGS: &[Setting] = &[
     ),
     setting!(
         "modem.timing.power_on_low_min_us",
-        "microseconds",
+        "none (as the model asks) or microseconds",
         "PWR_ON low until the module starts",
         modem.timing.power_on_low_min_us
     ),
@@ -294,7 +318,19 @@ pub const SETTINGS: &[Setting] = &[
     timing!("modem.timing.close_timeout", close_timeout, "limit of the wait in AT+USOCL"),
     timing!("modem.timing.dns_retry", dns_retry, "wait for a DNS answer before the next try"),
     setting!("modem.timing.dns_tries", "a number", "DNS tries", modem.timing.dns_tries),
+    setting!(
+        "modem.timing.escape_guard_us",
+        "microseconds",
+        "silence before and after the +++ that ends a direct link",
+        modem.timing.escape_guard_us
+    ),
+    timing!("modem.timing.ping_round_trip", ping_round_trip, "an echo request of AT+UPING until its answer"),
     timing!("modem.timing.sleep_interval", sleep_interval, "AT+UPSV=1: between two moments of listening"),
+    timing!("modem.timing.sleep_interval_2g", sleep_interval_2g, "the same on 2G"),
+    timing!("modem.timing.register_timeout", register_timeout, "limit of AT+COPS=1"),
+    timing!("modem.timing.operator_scan", operator_scan, "AT+COPS=? until its answer"),
+    timing!("modem.timing.sms_send", sms_send, "Ctrl-Z of AT+CMGS until +CMGS"),
+    timing!("modem.timing.sms_delivery", sms_delivery, "a message sent to the modem until it is there"),
     setting!(
         "modem.timing.sleep_listen_us",
         "microseconds",
@@ -309,10 +345,16 @@ pub const SETTINGS: &[Setting] = &[
     ),
     setting!("modem.socket.receive_bytes", "bytes", "what a socket holds for the client", modem.sockets.receive_bytes),
     setting!("modem.socket.send_bytes", "bytes", "what a TCP socket holds unacknowledged", modem.sockets.send_bytes),
+    setting!("modem.socket.mss_bytes", "64 to 1460", "payload of a TCP segment", modem.sockets.mss_bytes, |mss| {
+        within(mss, 64, 1_460)
+    }),
     setting!("sim.state", "ready, absent, failure, pin:DIGITS or puk:DIGITS", "the SIM at power-on", modem.sim.state),
     setting!("sim.imsi", "text", "IMSI", modem.sim.imsi),
     setting!("sim.iccid", "text", "ICCID", modem.sim.iccid),
     setting!("sim.number", "none or text", "own number", modem.sim.number),
+    setting!("sim.message_places", "0 to 255", "short messages the card holds", modem.sim.message_places, |places| {
+        within(places, 0, 255)
+    }),
     setting!("cell.coverage", "true or false", "coverage at power-on", modem.cell.coverage),
     setting!(
         "cell.admission",
@@ -339,20 +381,71 @@ pub const SETTINGS: &[Setting] = &[
         modem.cell.signal_quality,
         |v: u8| (v <= 7 || v == 99).then_some(v)
     ),
+    setting!(
+        "cell.network_time_unix_s",
+        "none or seconds since 1970",
+        "time that the network tells, at power-on",
+        modem.cell.network_time_unix_s
+    ),
     setting!("pdp.address", "an IPv4 address", "the device's address", modem.pdp.address),
     setting!("pdp.dns_primary", "none or an IPv4 address", "name server that the network tells", modem.pdp.dns_primary),
     setting!("pdp.dns_secondary", "none or an IPv4 address", "the second one", modem.pdp.dns_secondary),
     setting!("pdp.refused", "true or false", "PDP activation is refused", modem.pdp.refused),
+    link!("latency", RANGE, "one-way latency of a packet", latency),
+    link!("bandwidth_bps", "bits per second, 0 without limit", "bandwidth", bandwidth_bps),
+    link!("queue_bytes", "bytes", "what waits for a slow link; the rest is lost", queue_bytes),
+    link!("loss", SHARE, "packets lost", loss),
+    link!("reordering", SHARE, "packets held back so that others overtake them", reordering),
+    link!("reordering_delay", RANGE, "how long they are held back", reordering_delay),
+    link!("duplication", SHARE, "packets that arrive twice", duplication),
+    link!(uplink: "latency", RANGE, "one-way latency of a packet", latency),
+    link!(uplink: "bandwidth_bps", "bits per second, 0 without limit", "bandwidth", bandwidth_bps),
+    link!(uplink: "queue_bytes", "bytes", "what waits for a slow link; the rest is lost", queue_bytes),
+    link!(uplink: "loss", SHARE, "packets lost", loss),
+    link!(uplink: "reordering", SHARE, "packets held back so that others overtake them", reordering),
+    link!(uplink: "reordering_delay", RANGE, "how long they are held back", reordering_delay),
+    link!(uplink: "duplication", SHARE, "packets that arrive twice", duplication),
+    link!(downlink: "latency", RANGE, "one-way latency of a packet", latency),
+    link!(downlink: "bandwidth_bps", "bits per second, 0 without limit", "bandwidth", bandwidth_bps),
+    link!(downlink: "queue_bytes", "bytes", "what waits for a slow link; the rest is lost", queue_bytes),
+    link!(downlink: "loss", SHARE, "packets lost", loss),
+    link!(downlink: "reordering", SHARE, "packets held back so that others overtake them", reordering),
+    link!(downlink: "reordering_delay", RANGE, "how long they are held back", reordering_delay),
+    link!(downlink: "duplication", SHARE, "packets that arrive twice", duplication),
+    setting!(
+        "link.outages",
+        "none or FROM..TO,FROM..TO (60s..2m)",
+        "times since power-on in which nothing passes, and neither end is told",
+        link.outages
+    ),
     Setting {
-        key: "link.latency",
-        takes: RANGE,
-        help: "one-way latency between modem and peers",
-        get: |parts| parts.link.latency.write(),
+        key: "sim.profile",
+        takes: "vendor or third-party",
+        help: "whose SIM it is: third-party puts address translation behind the link (nat.enabled, nat.udp_idle_timeout)",
+        get: |parts| if parts.link.nat.enabled { "third-party" } else { "vendor" }.to_owned(),
         set: |parts, text| {
-            parts.link.latency = Value::read(text)?;
+            parts.link.nat = match text {
+                "vendor" => NatConfig::default(),
+                "third-party" => NatConfig::third_party_sim(),
+                _ => return None,
+            };
             Some(())
         },
     },
+    setting!("nat.enabled", "true or false", "peers see a translated address and port of the device", link.nat.enabled),
+    setting!("nat.address", "an IPv4 address", "that address", link.nat.address),
+    setting!(
+        "nat.udp_idle_timeout",
+        "none, a duration or a range of them",
+        "silence that ends the mapping of a UDP port",
+        link.nat.udp_idle_timeout
+    ),
+    setting!(
+        "nat.tcp_idle_timeout",
+        "none, a duration or a range of them",
+        "the same for TCP",
+        link.nat.tcp_idle_timeout
+    ),
     setting!("update.fast", "true or false", "updates in fast mode", update.fast),
     setting!("update.chunk_bytes", "4 to 700", "bytes of an update's chunk", update.chunk_bytes, |n| within(n, 4, 700)),
     Setting {
@@ -402,12 +495,6 @@ pub fn apply(parts: &mut Parts, options: &[KeyValue]) -> Result<(), CliError> {
         return Err(CliError::Usage(format!("chip.pll_lock_low_us ({low}) is above chip.pll_lock_high_us ({high})")));
     }
     Ok(())
-}
-
-/// The value of an own application's setting, for the same messages.
-pub fn parse_value<T: FromStr>(option: &KeyValue, takes: impl Display) -> Result<T, CliError> {
-    let KeyValue { key, value } = option;
-    value.parse().map_err(|_| CliError::Usage(format!("--app-set {key}={value}: it takes {takes}")))
 }
 
 /// `lockstep settings`.
@@ -468,6 +555,21 @@ mod tests {
         assert_eq!(parts.modem.sim.state, SimState::Pin { pin: "1234".to_owned(), tries: 3 });
         assert_eq!(parts.soc.unique_id[..2], [1, 0x23]);
         assert_eq!(parts.modem.cell.admission, Admission::Roaming);
+    }
+
+    #[test]
+    fn a_link_is_chosen_for_both_directions_or_one() {
+        let mut parts = Parts::default();
+        let options =
+            ["link.loss=0.25%", "link.downlink.loss=12%", "link.outages=60s..2m,1h..1.5h", "sim.profile=third-party"];
+        apply(&mut parts, &options.map(key_value)).unwrap();
+        assert_eq!((parts.link.uplink.loss.ppm, parts.link.downlink.loss.ppm), (2_500, 120_000));
+        assert!(parts.link.is_out(119 * 1_000_000_000_000) && !parts.link.is_out(120 * 1_000_000_000_000));
+        assert_eq!(parts.link.outages.write(), "60s..120s,3600s..5400s");
+        assert!(parts.link.nat.enabled && parts.link.nat.udp_idle_timeout.is_some());
+        for wrong in ["link.loss=5", "link.loss=101%", "link.loss=0.00001%", "link.loss=.5%", "link.outages=2m..60s"] {
+            assert!(apply(&mut parts, &[key_value(wrong)]).is_err(), "{wrong}");
+        }
     }
 
     #[test]

@@ -14,6 +14,7 @@ use super::CliError;
 use super::duration::seconds;
 use super::options::stage_name;
 use super::output::{Output, escape, grouped, hex};
+use super::outside::Crossing;
 
 /// Something to show.
 #[derive(Clone, Debug)]
@@ -28,6 +29,8 @@ pub enum Event {
     Datagram(Datagram),
     /// Something happened at the device service.
     Cloud(CloudEvent),
+    /// Something left for the real network or came from it.
+    Crossing(Crossing),
     /// A guest fault.
     Fault(GuestFault),
     /// A reset.
@@ -119,6 +122,9 @@ pub fn event_text(event: &Event, symbols: &SymbolTable) -> String {
             format!("datagram  {} to {}, {} bytes{what}", datagram.from, datagram.to, datagram.bytes.len())
         }
         Event::Cloud(cloud) => format!("cloud     {}", cloud.kind),
+        Event::Crossing(Crossing { is_outbound, text, .. }) => {
+            format!("outside {} {text}", if *is_outbound { "->" } else { "<-" })
+        }
         Event::Fault(fault) => format!("FAULT     {}", fault_text(fault, symbols)),
         Event::Reset(reset) => format!("reset     {}", cause_text(reset.cause)),
         Event::LockUp { pc, .. } => format!("LOCK-UP   at {}", place(*pc, symbols)),
@@ -141,6 +147,7 @@ pub fn event_time_ps(event: &Event) -> u64 {
         Event::At(entry) => entry.time_ps,
         Event::Datagram(datagram) => datagram.time_ps,
         Event::Cloud(cloud) => cloud.time_ps,
+        Event::Crossing(crossing) => crossing.time_ps,
         Event::Fault(fault) => fault.now.time_ps,
         Event::Reset(reset) => reset.now.time_ps,
         Event::Text { time_ps, .. }
@@ -243,6 +250,10 @@ impl Show for Json {
                 "type": "cloud", "time_ps": time_ps, "device": cloud.device_id.map(|id| id.to_string()),
                 "event": cloud.kind, "text": cloud.kind.to_string(),
             }),
+            Event::Crossing(crossing) => json!({
+                "type": "outside", "time_ps": time_ps, "direction": if crossing.is_outbound { "out" } else { "in" },
+                "text": crossing.text,
+            }),
             Event::Fault(fault) => fault_json(fault, symbols),
             Event::Reset(reset) => json!({
                 "type": "reset", "time_ps": time_ps, "instructions": reset.instructions,
@@ -321,6 +332,7 @@ pub fn translate(seen: Seen, lines: &mut Lines) -> Option<Event> {
         Seen::Stage(reached) => Event::Stage(reached),
         Seen::At(entry) => Event::At(entry),
         Seen::Serial { usart, byte, now } => return lines.byte(&port_name(usart), byte, now.time_ps),
+        Seen::Line(_) | Seen::Packet(_) => return None,
         Seen::Datagram(datagram) => Event::Datagram(datagram),
         Seen::Cloud(event) => Event::Cloud(event),
         Seen::Fault(fault) => Event::Fault(fault),

@@ -21,7 +21,8 @@ use super::show::{cause_text, fault_json, fault_text, place};
 /// Something that is wrong, with its evidence.
 #[derive(Clone, Debug, Serialize)]
 pub struct Finding {
-    /// `guest_fault`, `lock_up`, `unmodelled`, `stage_not_reached`, `command_failed`, `exit_status`, `breakpoint` or `divergence`.
+    /// `guest_fault`, `lock_up`, `unmodelled`, `stage_not_reached`, `command_failed`, `exit_status`, `breakpoint`,
+    /// `gateway_lost` or `divergence`.
     pub kind: &'static str,
     /// When, in picoseconds.
     pub time_ps: u64,

@@ -7,9 +7,11 @@ use lockstep_peripherals::time::{PS_PER_MS, PS_PER_US};
 
 use crate::device::{Device, app, provisioned, vendor_set};
 
-/// One line and one blink of D7 each second, beginning with the first line.
+/// One line and one blink of D7 each second, after the line in which it says its version.
 fn assert_runs(device: &Device, threaded: u8, seconds: usize) {
-    let lines = &device.lines;
+    let (first, lines) = device.lines.split_first().expect("a first line");
+    let start = format!(" [app] INFO: lockstep-app 1 starts, mode blink, threaded {threaded}, system ");
+    assert!(first.text.contains(&start), "{:?}", first.text);
     assert!(lines.len() >= seconds, "{} lines", lines.len());
     for (index, line) in lines.iter().enumerate() {
         let start = format!("lockstep-app 1 loop {} millis ", index + 1);

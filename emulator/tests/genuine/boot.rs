@@ -9,7 +9,8 @@ use lockstep_peripherals::time::PS_PER_MS;
 
 use crate::device::{Device, provisioned, vendor_set};
 
-const VERSIONS: [&str; 7] = ["0.5.2", "1.5.0", "1.5.1", "2.0.0", "2.1.0", "2.2.0", "2.3.1"];
+/// The catalogue.
+pub const VERSIONS: [&str; 7] = ["0.5.2", "1.5.0", "1.5.1", "2.0.0", "2.1.0", "2.2.0", "2.3.1"];
 const STAGES: [Stage; 11] = [
     Stage::Reset,
     Stage::VectorTable,

@@ -1,16 +1,22 @@
 //! A device with genuine firmware, and what its user sees of it.
 
 use std::io::Write;
+use std::net::Ipv4Addr;
 
 use lockstep::electron::{D7, DeviceSettings, electron};
-use lockstep::{Machine, Seen, Stage, Stop};
+use lockstep::{Machine, Seen, Stage, Stop, cloud};
 use lockstep_images::app_config::{self, AppConfig};
 use lockstep_images::dct::{DctSpec, KeySource};
 use lockstep_images::{FirmwareSet, Image, ImageError, load_set};
+use lockstep_modem::AtLogEntry;
+use lockstep_modem::network::service::ServerRequest;
+use lockstep_modem::network::{CloudEvent, CloudEventKind, Echo, EchoForm, Peer, PeerAt};
 use lockstep_peripherals::time::{PS_PER_MS, PS_PER_S};
 
 /// Our own application, as built.
 pub const APP: &[u8] = include_bytes!("../../../firmware-images/built/app.bin");
+/// Where the application finds an echo by default.
+pub const ECHO: (Ipv4Addr, u16) = (Ipv4Addr::new(192, 0, 2, 7), 7);
 /// Where user modules live.
 pub const APP_PLACE: u32 = 0x0808_0000;
 
@@ -58,6 +64,10 @@ pub struct Device {
     pub lines: Vec<Line>,
     line: String,
     line_start_ps: u64,
+    /// AT traffic.
+    pub at: Vec<AtLogEntry>,
+    /// What the device service saw.
+    pub cloud: Vec<CloudEvent>,
     /// Changes of D7's pin: time in milliseconds to 10 ms, level driven.
     pub d7: Vec<(u64, Option<bool>)>,
 }
@@ -74,9 +84,58 @@ impl Device {
 
     /// With this content of flash.
     pub fn with_flash(flash: Vec<u8>) -> Self {
-        let settings = DeviceSettings { seed: 1, ..DeviceSettings::default() };
-        let machine = electron(flash, &settings).unwrap();
-        Self { machine, lines: Vec::new(), line: String::new(), line_start_ps: 0, d7: vec![(0, None)] }
+        Self::with_settings(flash, &DeviceSettings { seed: 1, ..DeviceSettings::default() })
+    }
+
+    fn with_settings(flash: Vec<u8>, settings: &DeviceSettings) -> Self {
+        let machine = electron(flash, settings).unwrap();
+        Self {
+            machine,
+            lines: Vec::new(),
+            line: String::new(),
+            line_start_ps: 0,
+            at: Vec::new(),
+            cloud: Vec::new(),
+            d7: vec![(0, None)],
+        }
+    }
+
+    /// With the set, our application, the device service, and an echo of two digits a byte as in the logs of hardware.
+    pub fn online(set: &FirmwareSet, config: &AppConfig) -> Self {
+        Self::online_with_seed(set, config, 1)
+    }
+
+    /// The same with another seed of what the outside world chooses.
+    pub fn online_with_seed(set: &FirmwareSet, config: &AppConfig, seed: u64) -> Self {
+        let mut flash = set.flash_with(&[app(config)]).unwrap();
+        cloud::provision(&mut flash).unwrap();
+        let settings = DeviceSettings { seed, cloud: true, ..DeviceSettings::default() };
+        let mut device = Self::with_settings(flash.into_bytes(), &settings);
+        let echo = Peer::Echo(Echo::new(EchoForm::HexDigits));
+        let echo = PeerAt { address: ECHO.0, port: Some(ECHO.1), peer: echo };
+        device.machine.world.state.electron.modem.network().add_peer(echo);
+        device
+    }
+
+    /// Asks something of the device through its service.
+    pub fn ask(&mut self, request: ServerRequest) -> u64 {
+        let now_ps = self.machine.now().time_ps;
+        let service = self.machine.world.state.electron.modem.network().service_mut().unwrap();
+        let (&id, _) = service.devices().iter().next().unwrap();
+        service.ask(now_ps, id, request).unwrap()
+    }
+
+    /// What the service saw from a time on, in milliseconds.
+    pub fn cloud_since(&self, ms: u64) -> impl Iterator<Item = &CloudEventKind> {
+        self.cloud.iter().filter(move |event| event.time_ps >= ms * PS_PER_MS).map(|event| &event.kind)
+    }
+
+    /// The texts of the lines on Serial1 that have this in them, with the firmware's milliseconds before it.
+    pub fn logged<'a>(&'a self, part: &'a str) -> impl Iterator<Item = (u64, &'a str)> {
+        self.lines.iter().filter(move |line| line.text.contains(part)).map(|line| {
+            let (time, text) = line.text.trim_end().split_once(' ').unwrap_or_default();
+            (time.parse().unwrap_or(0), text)
+        })
     }
 
     /// Runs until `ms` of virtual time have passed since power-on.
@@ -86,12 +145,13 @@ impl Device {
 
     /// Runs until a stage is reached, or `ms` have passed since power-on.
     pub fn run_to(&mut self, stage: Stage, ms: u64) -> bool {
-        self.run_while(ms, |machine| machine.observer.stage(stage).is_none());
+        self.run_while(ms, |device| device.machine.observer.stage(stage).is_none());
         self.machine.observer.stage(stage).is_some()
     }
 
-    fn run_while(&mut self, ms: u64, go_on: impl Fn(&Machine) -> bool) {
-        while self.now_ms() < ms && go_on(&self.machine) {
+    /// Runs as long as this holds, looked at every 10 ms, or until `ms` have passed since power-on.
+    pub fn run_while(&mut self, ms: u64, go_on: impl Fn(&Self) -> bool) {
+        while self.now_ms() < ms && go_on(self) {
             let next_ms = (self.now_ms() / 10 * 10 + 10).min(ms);
             let stop = self.machine.run_until_ps(next_ms * PS_PER_MS).unwrap();
             assert_eq!(stop, Stop::Limit, "at {next_ms} ms");
@@ -99,7 +159,8 @@ impl Device {
         }
     }
 
-    fn now_ms(&self) -> u64 {
+    /// Milliseconds of virtual time since power-on.
+    pub fn now_ms(&self) -> u64 {
         self.machine.now().time_ps / PS_PER_MS
     }
 
@@ -109,15 +170,20 @@ impl Device {
             self.d7.push((now_ms, level));
         }
         for seen in self.machine.observer.take_seen() {
-            if let Seen::Serial { usart: 1, byte, now } = seen {
-                if self.line.is_empty() {
-                    self.line_start_ps = now.time_ps;
+            match seen {
+                Seen::Serial { usart: 1, byte, now } => {
+                    if self.line.is_empty() {
+                        self.line_start_ps = now.time_ps;
+                    }
+                    self.line.push(char::from(byte));
+                    if byte == b'\n' {
+                        let text = std::mem::take(&mut self.line);
+                        self.lines.push(Line { start_ps: self.line_start_ps, end_ps: now.time_ps, text });
+                    }
                 }
-                self.line.push(char::from(byte));
-                if byte == b'\n' {
-                    let text = std::mem::take(&mut self.line);
-                    self.lines.push(Line { start_ps: self.line_start_ps, end_ps: now.time_ps, text });
-                }
+                Seen::At(entry) => self.at.push(entry),
+                Seen::Cloud(event) => self.cloud.push(event),
+                _ => {}
             }
         }
     }

@@ -6,5 +6,7 @@
 mod application;
 mod boot;
 mod buttons;
+mod cloud_application;
 mod device;
+mod echo;
 mod update;

@@ -5,7 +5,7 @@
 use libfuzzer_sys::fuzz_target;
 use lockstep_modem::line::bit_ps;
 use lockstep_modem::time::PS_PER_MS;
-use lockstep_modem::{Modem, ModemConfig, Network};
+use lockstep_modem::{Change, Modem, ModemConfig, Network};
 use lockstep_traces::Decisions;
 
 fuzz_target!(|input: &[u8]| {
@@ -34,8 +34,8 @@ fuzz_target!(|input: &[u8]| {
                 2 => modem.set_power_key(now_ps, high),
                 3 => modem.set_reset(now_ps, high),
                 4 => modem.set_lvloe(now_ps, high),
-                5 => modem.set_coverage(now_ps, high),
-                6 => modem.network_detach(now_ps),
+                5 => modem.change(now_ps, Change::Coverage(high)),
+                6 => modem.change(now_ps, Change::Detach),
                 7 => {}
                 _ => modem.line_rx(now_ps, byte, character_ps / 10),
             }

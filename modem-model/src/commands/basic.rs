@@ -16,10 +16,15 @@ pub fn basic(modem: &mut Modem, name: &str, value: Option<u32>) -> Handled {
         "E" => modem.profile.echo = switch()?,
         "V" => modem.profile.verbose = switch()?,
         "Q" => modem.profile.quiet = switch()?,
-        "Z" | "&F" => {
-            // The line's and the service's settings go back to their defaults; storing profiles is not modelled.
-            let stored = std::mem::take(&mut modem.profile.stored);
-            modem.profile = Profile { stored, ..Profile::default() };
+        "Z" if number == 0 => modem.load_profile(),
+        "&F" if number == 0 => {
+            modem.profile = Profile::default();
+            modem.profile_changed();
+        }
+        // One profile is modelled.
+        "&W" if number == 0 => {
+            modem.nvm.profile = Some(modem.profile.clone());
+            modem.nvm.baud_hz = Some(modem.line.baud_hz());
         }
         "I" => match number {
             0 => return line(modem.config.model.name()),
@@ -29,18 +34,29 @@ pub fn basic(modem: &mut Modem, name: &str, value: Option<u32>) -> Handled {
                 return Err(CmeError::IncorrectParameters.into());
             }
         },
-        // Hang up without a call; results' form; speaker; line signals; flow control 0 and 3 (RTS/CTS is always heeded).
-        "H" | "X" | "L" | "M" | "&C" | "&D" | "&S" | "&K" | "\\Q" => {
-            if name == "&K" && number != 3 {
-                modem.ledger.unmodelled(&format!("AT&K{number}"), modem.now_ps);
-            }
-        }
+        // Hang up without a call; results' form; speaker; DCD, DTR and DSR, which are not wired.
+        "H" | "X" | "L" | "M" | "&C" | "&D" | "&S" => {}
+        "&K" | "\\Q" => flow_control(modem, name, number)?,
         _ => {
             modem.ledger.unmodelled(&format!("AT{name}"), modem.now_ps);
             return Err(CmeError::OperationNotSupported.into());
         }
     }
     ok()
+}
+
+/// `AT&K0`, `3`, `5` and `6` (u-blox AT commands manual, &K: 5 and 6 are as 3), `AT\Q0` and `3`. XON/XOFF is refused.
+fn flow_control(modem: &mut Modem, name: &str, number: u32) -> Result<(), Failure> {
+    modem.profile.flow_control = match (name, number) {
+        (_, 0) => false,
+        (_, 3) | ("&K", 5 | 6) => true,
+        _ => {
+            modem.ledger.unmodelled(&format!("AT{name}{number}"), modem.now_ps);
+            return Err(CmeError::OperationNotSupported.into());
+        }
+    };
+    modem.profile_changed();
+    Ok(())
 }
 
 pub fn register(modem: &mut Modem, number: u32, value: Option<u32>) -> Handled {

@@ -6,6 +6,7 @@ use super::{Args, Handled, line};
 use crate::errors::CmeError;
 use crate::grammar::Form;
 use crate::modem::Modem;
+use crate::resolver::Purpose;
 
 pub fn run(modem: &mut Modem, name: &str, form: &Form, decisions: &mut Decisions) -> Option<Handled> {
     Some(match (name, form) {
@@ -17,7 +18,7 @@ pub fn run(modem: &mut Modem, name: &str, form: &Form, decisions: &mut Decisions
 
 fn resolve(modem: &mut Modem, args: Args<'_>, decisions: &mut Decisions) -> Handled {
     match args.number(0)? {
-        0 => modem.resolve(args.text(1)?, decisions),
+        0 => modem.resolve(args.text(1)?, Purpose::Tell, decisions),
         1 => {
             modem.ledger.unmodelled("AT+UDNSRN=1: address to name", modem.now_ps);
             Err(CmeError::OperationNotSupported.into())

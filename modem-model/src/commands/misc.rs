@@ -1,48 +1,62 @@
 //! Commands whose values are kept and read back, and those that are known and refused.
 
 use super::{Args, Handled, line, ok, unmodelled};
+use crate::clock::Clock;
 use crate::errors::CmeError;
 use crate::grammar::{Form, Param};
 use crate::modem::Modem;
 
-/// Settings that are stored: name, power-on value, numbers allowed. Their effects are not modelled; a value other than
-/// the first is counted.
-const STORED: &[(&str, &str, u32)] = &[
-    ("+CSCS", "\"IRA\"", 0),
-    ("+CTZU", "0", 2),
-    ("+IFC", "2,2", 3),
-    ("+ICF", "3,1", 7),
-    ("+CSGT", "0", 1),
-    ("+UGPRF", "0", 7),
-    ("+UBANDSEL", "850,1900", 2600),
-    ("+URAT", "1,2", 7),
-    ("+CLIP", "0", 1),
-    ("+CRC", "0", 1),
-    ("+CGEREP", "0,0", 2),
-    ("+UREG", "0", 1),
-    ("+CTZR", "0", 2),
+/// A setting that is stored: its name, power-on value, the largest number allowed, and whether its effect is modelled.
+/// Where it is not, a value other than the first is counted.
+struct Stored {
+    name: &'static str,
+    default: &'static str,
+    max: u32,
+    has_effect: bool,
+}
+
+const fn stored_setting(name: &'static str, default: &'static str, max: u32, has_effect: bool) -> Stored {
+    Stored { name, default, max, has_effect }
+}
+
+const STORED: &[Stored] = &[
+    stored_setting("+CSCS", "\"IRA\"", 0, false),
+    stored_setting("+CTZU", "0", 1, true),
+    stored_setting("+CTZR", "0", 2, false),
+    stored_setting("+ICF", "3,1", 7, false),
+    stored_setting("+UGPRF", "0", 255, false),
+    stored_setting("+CLIP", "0", 1, false),
+    stored_setting("+CRC", "0", 1, false),
+    stored_setting("+CGEREP", "0,0", 2, true),
+    stored_setting("+UREG", "0", 1, false),
+    stored_setting("+USIMSTAT", "0", 15, false),
+    stored_setting("+CSDH", "0", 1, true),
+    stored_setting("+CSMP", "17,167,0,0", 255, false),
 ];
 
 pub fn run(modem: &mut Modem, name: &str, form: &Form) -> Option<Handled> {
-    if let Some((_, default, max)) = STORED.iter().find(|(stored, _, _)| *stored == name) {
-        return Some(stored(modem, name, default, *max, form));
+    if let Some(setting) = STORED.iter().find(|setting| setting.name == name) {
+        return Some(stored(modem, setting, form));
     }
     Some(match (name, form) {
-        // No clock is modelled: as after power-on without network time.
-        ("+CCLK", Form::Read) => {
-            modem.ledger.unmodelled("AT+CCLK?: network time", modem.now_ps);
-            line("+CCLK: \"04/01/01,00:00:00+00\"")
-        }
+        ("+CCLK", Form::Read) => line(format!("+CCLK: \"{}\"", modem.clock.text(modem.now_ps))),
+        ("+CCLK", Form::Set(params)) => set_clock(modem, Args(params)),
         ("+CPAS", Form::Execute) => line("+CPAS: 0"),
-        ("+CLCK" | "+CPBS" | "+CRSM" | "+UPING" | "+USODL" | "+USOLI", _) => unmodelled(modem, name, form),
+        ("+CSGT", Form::Read) => {
+            let (on, text) = &modem.nvm.greeting;
+            line(format!("+CSGT: \"{text}\",{}", u32::from(*on)))
+        }
+        ("+CSGT", Form::Set(params)) => greeting(modem, Args(params)),
+        ("+CMUX", _) => unmodelled(modem, name, form),
         _ => return None,
     })
 }
 
-fn stored(modem: &mut Modem, name: &str, default: &str, max: u32, form: &Form) -> Handled {
+fn stored(modem: &mut Modem, setting: &Stored, form: &Form) -> Handled {
+    let Stored { name, default, max, has_effect } = setting;
     match form {
         Form::Read | Form::Execute => {
-            let value = modem.profile.stored.get(name).map_or(default, String::as_str);
+            let value = modem.profile.stored.get(*name).map_or(*default, String::as_str);
             line(format!("{name}: {value}"))
         }
         Form::Test => unmodelled(modem, name, form),
@@ -53,7 +67,7 @@ fn stored(modem: &mut Modem, name: &str, default: &str, max: u32, form: &Form) -
                     Param::Empty => Ok(String::new()),
                     Param::Quoted(_) => Ok(format!("\"{}\"", param.as_text().unwrap_or_default())),
                     Param::Bare(_) => {
-                        param.as_u32().filter(|n| *n <= max).map(|n| n.to_string()).ok_or(CmeError::IncorrectParameters)
+                        param.as_u32().filter(|n| n <= max).map(|n| n.to_string()).ok_or(CmeError::IncorrectParameters)
                     }
                 })
                 .collect::<Result<Vec<_>, _>>()?
@@ -61,11 +75,33 @@ fn stored(modem: &mut Modem, name: &str, default: &str, max: u32, form: &Form) -
             if Args(params).get(0).is_none() {
                 return Err(CmeError::IncorrectParameters.into());
             }
-            if value != default {
+            if value != *default && !has_effect {
                 modem.ledger.unmodelled(&format!("AT{name}: stored without effect"), modem.now_ps);
             }
-            modem.profile.stored.insert(name.to_owned(), value);
+            modem.profile.stored.insert((*name).to_owned(), value);
             ok()
         }
     }
+}
+
+fn set_clock(modem: &mut Modem, args: Args<'_>) -> Handled {
+    modem.clock = Clock::parse(args.text(0)?, modem.now_ps).ok_or(CmeError::IncorrectParameters)?;
+    ok()
+}
+
+/// Characters of the greeting at most (u-blox AT commands manual, +CSGT).
+const GREETING_MAX: usize = 49;
+
+/// `AT+CSGT=mode[,text]`: a text that the module sends when it has started.
+fn greeting(modem: &mut Modem, args: Args<'_>) -> Handled {
+    let on = args.number_to(0, 1)? == 1;
+    if args.get(1).is_some() {
+        let text = args.text(1)?;
+        if text.len() > GREETING_MAX {
+            return Err(CmeError::IncorrectParameters.into());
+        }
+        modem.nvm.greeting.1 = text.to_owned();
+    }
+    modem.nvm.greeting.0 = on;
+    ok()
 }

@@ -38,7 +38,7 @@ pub fn run(modem: &mut Modem, command: &Command, decisions: &mut Decisions) -> H
         .or_else(|| pdp::run(modem, name, form, decisions))
         .or_else(|| dns::run(modem, name, form, decisions))
         .or_else(|| sockets::run(modem, name, form, decisions))
-        .or_else(|| sms::run(modem, name, form))
+        .or_else(|| sms::run(modem, name, form, decisions))
         .or_else(|| misc::run(modem, name, form));
     handled.unwrap_or_else(|| unmodelled(modem, name, form))
 }

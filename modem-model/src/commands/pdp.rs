@@ -87,11 +87,15 @@ fn action(modem: &mut Modem, args: Args<'_>, decisions: &mut Decisions) -> Handl
     let number = args.number(0)?;
     let profile = modem.pdp.profile_mut(number)?;
     match args.number(1)? {
+        0..=2 if profile.active => return Err(CmeError::OperationNotAllowed.into()),
         0 => profile.parameters.clear(),
-        // Storing and loading: profiles are kept in RAM only.
-        action @ (1 | 2) => {
-            modem.ledger.unmodelled(&format!("AT+UPSDA=n,{action}: non-volatile profiles"), modem.now_ps);
+        1 => {
+            let parameters = profile.parameters.clone();
+            if let Some(stored) = modem.nvm.pdp_parameters.get_mut(number as usize) {
+                *stored = parameters;
+            }
         }
+        2 => profile.parameters = modem.nvm.pdp_parameters.get(number as usize).cloned().unwrap_or_default(),
         3 if profile.active => return Err(CmeError::OperationNotAllowed.into()),
         3 if !modem.registration.attached => return Err(CmeError::OperationNotAllowed.into()),
         3 => {
@@ -133,13 +137,19 @@ fn define(modem: &mut Modem, args: Args<'_>) -> Handled {
     let number = context_number(args, 0)?;
     if args.len() == 1 {
         modem.pdp.contexts.remove(&number);
+        modem.nvm.contexts.remove(&number);
         return ok();
     }
     if !args.text(1)?.eq_ignore_ascii_case("IP") {
         return Err(CmeError::OperationNotSupported.into());
     }
     let apn = if args.get(2).is_some() { args.text(2)?.to_owned() } else { String::new() };
-    modem.pdp.contexts.insert(number, PdpContext { apn, active: false });
+    if modem.pdp.contexts.get(&number).is_some_and(|context| context.active) {
+        return Err(CmeError::OperationNotAllowed.into());
+    }
+    let context = PdpContext { apn, active: false };
+    modem.nvm.contexts.insert(number, context.clone());
+    modem.pdp.contexts.insert(number, context);
     ok()
 }
 
@@ -164,8 +174,8 @@ fn activate(modem: &mut Modem, args: Args<'_>, decisions: &mut Decisions) -> Han
 }
 
 /// The activation of a context has come to its end.
-pub fn activate_context(modem: &mut Modem, number: u32) -> Handled {
-    if modem.config.pdp.refused || !modem.registration.attached {
+pub fn activate_context(modem: &mut Modem, number: u32, decisions: &mut Decisions) -> Handled {
+    if modem.activation_is_refused("CGACT", decisions) || !modem.registration.attached {
         return Err(CmeError::ServiceOutOfOrder.into());
     }
     modem.pdp.contexts.get_mut(&number).ok_or(CmeError::IncorrectParameters)?.active = true;

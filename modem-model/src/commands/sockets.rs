@@ -7,14 +7,18 @@ use serde::{Deserialize, Serialize};
 
 use super::{Args, Handled, line, ok};
 use crate::errors::{CmeError, SocketError};
-use crate::execution::{Outcome, Prompt, Wait};
+use crate::execution::{Link, Outcome, Prompt, Wait};
 use crate::grammar::{Command, Form, Param};
 use crate::modem::Modem;
-use crate::network::{Endpoint, Payload, Protocol, Segment};
+use crate::network::tcp::{Connection, TcpConfig, TcpState};
+use crate::network::{Endpoint, Payload, Protocol};
+use crate::ping::Ping;
 use crate::profile::Failure;
+use crate::resolver::Purpose;
 use crate::sockets::socket::SocketOption;
-use crate::sockets::{Announcement, Socket, TcpState};
+use crate::sockets::{Announcement, Socket};
 use crate::time::PS_PER_US;
+use crate::urc::Urc;
 
 /// Bytes of one write or read at most.
 const TRANSFER_BYTES_MAX: u32 = 1024;
@@ -70,6 +74,14 @@ pub fn run(modem: &mut Modem, name: &str, form: &Form, decisions: &mut Decisions
         ("+USOSO", Form::Set(params)) => set_option(modem, Args(params)),
         ("+USOGO", Form::Set(params)) => get_option(modem, Args(params)),
         ("+UDCONF", Form::Set(params)) => configure(modem, Args(params)),
+        ("+USOLI", Form::Set(params)) => listen(modem, Args(params)),
+        ("+USODL", Form::Set(params)) => direct_link(modem, Args(params)),
+        ("+UPING", Form::Set(params)) => ping(modem, Args(params), decisions),
+        ("+USOLI", Form::Test) => line("+USOLI: (0-6),(1-65535)"),
+        ("+USOCL" | "+USODL", Form::Test) => line(format!("{name}: (0-6)")),
+        ("+USOCTL", Form::Test) => line("+USOCTL: (0-6),(0-4,10-11)"),
+        ("+USORD" | "+USORF", Form::Test) => line(format!("{name}: (0-6),(0-{TRANSFER_BYTES_MAX})")),
+        ("+UPING", Form::Test) => line("+UPING: \"remote_host\",(1-64),(4-1472),(10-60000),(1-255)"),
         _ => return None,
     };
     Some(result)
@@ -116,47 +128,64 @@ fn create(modem: &mut Modem, args: Args<'_>) -> Handled {
 fn close(modem: &mut Modem, args: Args<'_>, decisions: &mut Decisions) -> Handled {
     let handle = args.number(0)?;
     let socket = socket(modem, handle)?;
-    match socket.tcp_state {
-        TcpState::Established => {
-            socket.tcp_state = TcpState::FinWait;
-            socket.clear_received();
-            socket.sender.finish();
-            modem.flush_socket(handle, decisions);
-            let range = modem.config.timing.close_timeout;
-            let limit_ps = range.draw_ps(modem.now_ps, "modem.socket", "close_timeout_us", decisions);
-            Ok(Outcome::Wait { wait: Wait::Close { handle }, limit_ps })
-        }
-        state => {
-            if state == TcpState::CloseWait {
-                socket.sender.finish();
-                modem.flush_socket(handle, decisions);
-            }
-            modem.sockets.remove(handle);
-            ok()
-        }
+    if socket.tcp_state() != TcpState::Established {
+        modem.remove_socket(handle, decisions);
+        return ok();
     }
+    let now_ps = modem.now_ps;
+    if let Some(tcp) = modem.sockets.get_mut(handle).and_then(|socket| socket.tcp.as_mut()) {
+        tcp.close_both(now_ps);
+    }
+    modem.flush_socket(handle, decisions);
+    let range = modem.config.timing.close_timeout;
+    let limit_ps = range.draw_ps(modem.now_ps, "modem.socket", "close_timeout_us", decisions);
+    Ok(Outcome::Wait { wait: Wait::Close { handle }, limit_ps })
 }
 
 fn connect(modem: &mut Modem, args: Args<'_>, decisions: &mut Decisions) -> Handled {
     let handle = args.number(0)?;
-    let to = endpoint(args, 1)?;
-    let (up, window) = (modem.pdp.is_up(), socket(modem, handle)?.receive_limit());
-    if !up {
+    let (host, port) = (args.text(1)?, args.port(2)?);
+    if args.len() > 3 {
+        // An asynchronous connect and its +UUSOCO: not documented for these models.
+        modem.ledger.unmodelled("AT+USOCO: more than three parameters", modem.now_ps);
+        return Err(CmeError::OperationNotSupported.into());
+    }
+    let is_listening = socket(modem, handle)?.is_listening;
+    if !modem.pdp.is_up() {
         return refuse(modem, handle, SocketError::NetworkDown);
     }
+    if is_listening {
+        return refuse(modem, handle, SocketError::Invalid);
+    }
+    match host.parse() {
+        Ok(address) => connect_to(modem, handle, Endpoint { address, port }, decisions),
+        Err(_) => modem.resolve(host, Purpose::Connect { handle, port }, decisions),
+    }
+}
+
+/// The address is known.
+pub fn connect_to(modem: &mut Modem, handle: u32, to: Endpoint, decisions: &mut Decisions) -> Handled {
     let socket = socket(modem, handle)?;
     if socket.protocol == Protocol::Udp {
         socket.remote = Some(to);
         return ok();
     }
-    if socket.tcp_state != TcpState::Inactive || socket.remote.is_some() {
+    if socket.remote.is_some() {
         return refuse(modem, handle, SocketError::IsConnected);
     }
     socket.remote = Some(to);
-    socket.tcp_state = TcpState::SynSent;
-    let port = socket.local_port;
-    let window = u32::try_from(window).unwrap_or(u32::MAX);
-    modem.transmit(port, to, Payload::Tcp(Segment::Syn(window)), decisions);
+    let (port, nagle) = (socket.local_port, !socket.no_delay());
+    // A connection of the same ends that is not quite over gives way to the new one.
+    modem.sockets.leaving.retain(|l| (l.local_port, l.remote) != (port, to));
+    let limits = &modem.config.sockets;
+    let config =
+        TcpConfig { receive_bytes: limits.receive_bytes, mss: limits.mss_bytes, nagle, ..TcpConfig::default() };
+    // Within the limits that are given.
+    let iss = decisions.draw(modem.now_ps, "modem.tcp", "initial_sequence", 0, u64::from(u32::MAX)) as u32;
+    if let Some(socket) = modem.sockets.get_mut(handle) {
+        socket.tcp = Some(Connection::connect(config, iss));
+    }
+    modem.flush_socket(handle, decisions);
     let range = modem.config.timing.connect_timeout;
     let limit_ps = range.draw_ps(modem.now_ps, "modem.socket", "connect_timeout_us", decisions);
     Ok(Outcome::Wait { wait: Wait::Connect { handle }, limit_ps })
@@ -165,13 +194,13 @@ fn connect(modem: &mut Modem, args: Args<'_>, decisions: &mut Decisions) -> Hand
 /// Nobody answered `AT+USOCO`.
 pub fn connect_timed_out(modem: &mut Modem, handle: u32) -> Handled {
     if let Some(socket) = modem.sockets.get_mut(handle) {
-        socket.tcp_state = TcpState::Inactive;
+        socket.tcp = None;
         socket.remote = None;
     }
     refuse(modem, handle, SocketError::TimedOut)
 }
 
-/// An address in dotted form and a port. Names are not taken here: which models resolve them is not known.
+/// An address in dotted form and a port. The manual has `AT+USOST` resolve names too; no client seen does that.
 fn endpoint(args: Args<'_>, index: usize) -> Result<Endpoint, CmeError> {
     let address: Ipv4Addr = args.text(index)?.parse().map_err(|_| CmeError::IncorrectParameters)?;
     Ok(Endpoint { address, port: args.port(index + 1)? })
@@ -189,8 +218,8 @@ fn control(modem: &mut Modem, args: Args<'_>) -> Handled {
             Some(remote) => format!("\"{}\",{}", remote.address, remote.port),
             None => "\"0.0.0.0\",0".to_owned(),
         },
-        10 if socket.protocol == Protocol::Tcp => socket.tcp_state.number().to_string(),
-        11 if socket.protocol == Protocol::Tcp => socket.sender.outstanding().to_string(),
+        10 if socket.protocol == Protocol::Tcp => socket.tcp_state().number().to_string(),
+        11 if socket.protocol == Protocol::Tcp => socket.tcp.as_ref().map_or(0, Connection::unacknowledged).to_string(),
         10 | 11 => return Err(CmeError::OperationNotAllowed.into()),
         _ => return Err(CmeError::IncorrectParameters.into()),
     };
@@ -216,7 +245,7 @@ fn write_command(modem: &mut Modem, args: Args<'_>, to: Option<Endpoint>, decisi
     if to.is_none() && socket.remote.is_none() {
         return refuse(modem, handle, SocketError::NotConnected);
     }
-    if socket.protocol == Protocol::Tcp && socket.tcp_state != TcpState::Established {
+    if socket.protocol == Protocol::Tcp && socket.tcp_state() != TcpState::Established {
         return refuse(modem, handle, SocketError::NotConnected);
     }
     if length == 0 || length > transfer_max(modem) {
@@ -252,17 +281,17 @@ pub fn write(modem: &mut Modem, write: &Write, payload: &[u8], decisions: &mut D
             socket.sent_bytes += payload.len() as u64;
             modem.transmit(port, to, Payload::Udp(payload.to_vec()), decisions);
         }
-        Protocol::Tcp if socket.tcp_state != TcpState::Established => {
-            return refuse(modem, handle, SocketError::NotConnected);
-        }
-        Protocol::Tcp if socket.sender.outstanding() + payload.len() > limit => {
-            return refuse(modem, handle, SocketError::WouldBlock);
-        }
-        Protocol::Tcp => {
-            socket.sent_bytes += payload.len() as u64;
-            socket.sender.write(payload);
-            modem.flush_socket(handle, decisions);
-        }
+        Protocol::Tcp => match socket.tcp.as_mut().filter(|tcp| tcp.state() == TcpState::Established) {
+            None => return refuse(modem, handle, SocketError::NotConnected),
+            Some(tcp) if tcp.unacknowledged() + payload.len() > limit => {
+                return refuse(modem, handle, SocketError::WouldBlock);
+            }
+            Some(tcp) => {
+                tcp.write(payload);
+                socket.sent_bytes += payload.len() as u64;
+                modem.flush_socket(handle, decisions);
+            }
+        },
     }
     let timing = &modem.config.timing;
     let base_ps = timing.write_accept.draw_ps(modem.now_ps, "modem.socket", "write_accept_us", decisions);
@@ -291,19 +320,17 @@ fn read(modem: &mut Modem, args: Args<'_>, decisions: &mut Decisions) -> Handled
     let bytes = match socket.protocol {
         Protocol::Udp => socket.read_datagram(length as usize).map(|(_, bytes)| bytes).unwrap_or_default(),
         Protocol::Tcp => {
-            if socket.tcp_state == TcpState::Inactive && socket.pending() == 0 {
+            if socket.tcp_state() == TcpState::Closed && socket.pending() == 0 {
                 return refuse(modem, handle, SocketError::NotConnected);
             }
-            let bytes = socket.read_stream(length as usize);
-            let taken = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
-            if let (Some(to), port, true) = (socket.remote, socket.local_port, taken > 0) {
-                modem.transmit(port, to, Payload::Tcp(Segment::Ack(taken)), decisions);
-            }
+            let bytes = socket.tcp.as_mut().map(|tcp| tcp.read(length as usize)).unwrap_or_default();
+            // The window may have opened.
+            modem.flush_socket(handle, decisions);
             bytes
         }
     };
     announce_rest(modem, handle, Announcement::Uusord, decisions);
-    Ok(Outcome::Lines(vec![data_line(modem, format!("+USORD: {handle},{}", bytes.len()), &bytes)]))
+    Ok(Outcome::Data(data_line(modem, format!("+USORD: {handle},{}", bytes.len()), &bytes)))
 }
 
 fn read_from(modem: &mut Modem, args: Args<'_>, decisions: &mut Decisions) -> Handled {
@@ -321,13 +348,13 @@ fn read_from(modem: &mut Modem, args: Args<'_>, decisions: &mut Decisions) -> Ha
     };
     announce_rest(modem, handle, Announcement::Uusorf, decisions);
     let head = format!("+USORF: {handle},\"{}\",{},{}", from.address, from.port, bytes.len());
-    Ok(Outcome::Lines(vec![data_line(modem, head, &bytes)]))
+    Ok(Outcome::Data(data_line(modem, head, &bytes)))
 }
 
 /// One URC after each read that leaves data.
 fn announce_rest(modem: &mut Modem, handle: u32, form: Announcement, decisions: &mut Decisions) {
-    if modem.sockets.get(handle).is_some_and(|s| s.pending() > 0) {
-        modem.announce(handle, form, decisions);
+    if let Some(socket) = modem.sockets.get(handle).filter(|s| s.pending() > 0) {
+        modem.urc_after_ok(Urc::SocketData { handle, generation: socket.generation, form }, decisions);
     }
 }
 
@@ -364,6 +391,15 @@ fn option_default(args: Args<'_>) -> Result<(u32, u32, u32), CmeError> {
 /// Linger (level 65535, option 128) has a second value, in milliseconds.
 const LINGER: (u32, u32) = (65535, 128);
 
+/// TCP no-delay: Nagle's algorithm is off.
+const NO_DELAY: (u32, u32) = (6, 1);
+
+impl Socket {
+    fn no_delay(&self) -> bool {
+        self.options.iter().any(|o| (o.level, o.name) == NO_DELAY && o.value != 0)
+    }
+}
+
 fn set_option(modem: &mut Modem, args: Args<'_>) -> Handled {
     let socket = socket(modem, args.number(0)?)?;
     let (level, name, _) = option_default(args)?;
@@ -374,7 +410,14 @@ fn set_option(modem: &mut Modem, args: Args<'_>) -> Handled {
         Some(existing) => *existing = option,
         None => socket.options.push(option),
     }
-    modem.ledger.unmodelled("AT+USOSO: stored without effect", modem.now_ps);
+    if (level, name) == NO_DELAY {
+        let nagle = !socket.no_delay();
+        if let Some(tcp) = &mut socket.tcp {
+            tcp.set_nagle(nagle);
+        }
+    } else {
+        modem.ledger.unmodelled("AT+USOSO: stored without effect", modem.now_ps);
+    }
     ok()
 }
 
@@ -390,8 +433,88 @@ fn get_option(modem: &mut Modem, args: Args<'_>) -> Handled {
     line(text)
 }
 
-/// `AT+UDCONF=1,…`: hex mode. Other configurations are not modelled.
+/// `AT+USOLI=socket,port`
+fn listen(modem: &mut Modem, args: Args<'_>) -> Handled {
+    let (handle, port) = (args.number(0)?, args.port(1)?);
+    let (protocol, is_used) = {
+        let socket = socket(modem, handle)?;
+        (socket.protocol, socket.remote.is_some() || socket.is_listening)
+    };
+    if !modem.pdp.is_up() {
+        return refuse(modem, handle, SocketError::NetworkDown);
+    }
+    if is_used {
+        return refuse(modem, handle, SocketError::Invalid);
+    }
+    let is_taken = modem.sockets.iter().any(|(n, s)| n != handle && (s.protocol, s.local_port) == (protocol, port));
+    if is_taken || port == modem.resolver.local_port() {
+        return refuse(modem, handle, SocketError::AddressInUse);
+    }
+    let socket = socket(modem, handle)?;
+    (socket.local_port, socket.is_listening, socket.announces_by) = (port, true, Announcement::Uusorf);
+    ok()
+}
+
+fn direct_link(modem: &mut Modem, args: Args<'_>) -> Handled {
+    let handle = args.number(0)?;
+    let socket = socket(modem, handle)?;
+    let is_ready = match socket.protocol {
+        Protocol::Tcp => socket.is_established(),
+        Protocol::Udp => socket.remote.is_some(),
+    };
+    let generation = socket.generation;
+    if !is_ready {
+        return refuse(modem, handle, SocketError::NotConnected);
+    }
+    Ok(Outcome::DirectLink(Link { handle, generation }))
+}
+
+/// `AT+UPING=host[,times[,bytes[,timeout[,ttl]]]]`
+fn ping(modem: &mut Modem, args: Args<'_>, decisions: &mut Decisions) -> Handled {
+    let host = args.text(0)?;
+    let number = |index, default, range: std::ops::RangeInclusive<u32>| match args.number_or(index, default)? {
+        number if range.contains(&number) => Ok(number),
+        _ => Err(CmeError::IncorrectParameters),
+    };
+    let (times, bytes) = (number(1, 4, 1..=64)?, number(2, 32, 4..=1472)?);
+    let (timeout_ms, _ttl) = (number(3, 5_000, 10..=60_000)?, number(4, 32, 1..=255)?);
+    if host.is_empty() {
+        return Err(CmeError::IncorrectParameters.into());
+    }
+    modem.begin_ping(Ping::new(host.to_owned(), times, bytes, timeout_ms), decisions)?;
+    ok()
+}
+
+/// `AT+UDCONF=5|6|7,socket[,value]`: the triggers of a direct link (u-blox AT commands manual, +UDCONF).
+fn trigger(modem: &mut Modem, args: Args<'_>) -> Handled {
+    let (which, handle) = (args.number(0)?, args.number(1)?);
+    let length_max = if socket(modem, handle)?.protocol == Protocol::Udp { 1472 } else { 2048 };
+    let triggers = &mut socket(modem, handle)?.triggers;
+    if args.len() == 2 {
+        let value = match which {
+            5 => triggers.timer_ms.to_string(),
+            6 => triggers.length.to_string(),
+            _ => triggers.character.map_or_else(|| "-1".to_owned(), |c| c.to_string()),
+        };
+        return line(format!("+UDCONF: {which},{handle},{value}"));
+    }
+    match (which, args.text(2)?) {
+        (7, "-1") => triggers.character = None,
+        (7, _) => triggers.character = Some(u8::try_from(args.number(2)?).map_err(|_| CmeError::IncorrectParameters)?),
+        _ => match (which, args.number(2)?) {
+            (5, ms @ (0 | 100..=120_000)) => triggers.timer_ms = ms,
+            (6, length) if length == 0 || (3..=length_max).contains(&length) => triggers.length = length,
+            _ => return Err(CmeError::IncorrectParameters.into()),
+        },
+    }
+    ok()
+}
+
+/// `AT+UDCONF=1,…`: hex mode; `5` to `7`: the direct link. Other configurations are not modelled.
 fn configure(modem: &mut Modem, args: Args<'_>) -> Handled {
+    if (5..=7).contains(&args.number(0)?) {
+        return trigger(modem, args);
+    }
     if args.number(0)? != 1 {
         modem.ledger.unmodelled(&format!("AT+UDCONF={}", args.number(0)?), modem.now_ps);
         return Err(CmeError::OperationNotSupported.into());

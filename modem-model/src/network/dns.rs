@@ -8,6 +8,7 @@ use nom::number::complete::{be_u8, be_u16, be_u32};
 use nom::{IResult, Parser};
 use serde::{Deserialize, Serialize};
 
+use super::directory;
 use super::packet::{Packet, Payload};
 use super::peer::PeerOutput;
 
@@ -46,16 +47,29 @@ pub struct DnsServer {
 }
 
 impl Default for DnsServer {
-    /// Everything below `particle.io` has one address (from a range reserved for documentation).
+    /// Everything below `particle.io` has one address (from a range reserved for documentation); then there are the
+    /// names of the [`directory`].
     fn default() -> Self {
-        let address = Self::DEVICE_SERVICE;
-        Self { records: vec![DnsRecord { name: "*.particle.io".to_owned(), address }] }
+        let names = std::iter::once(("*.particle.io", Self::DEVICE_SERVICE)).chain(directory::NAMES);
+        Self { records: names.map(|(name, address)| DnsRecord { name: name.to_owned(), address }).collect() }
     }
 }
 
 impl DnsServer {
     /// The address of everything below `particle.io`: where the device service is, if there is one.
     pub const DEVICE_SERVICE: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 10);
+
+    /// The name that a query asks an address for, if the table does not know it.
+    pub(crate) fn unknown_name(&self, query: &[u8]) -> Option<String> {
+        let (rest, header) = header(query).ok()?;
+        if header.flags & 0xf800 != 0 || header.questions != 1 {
+            return None;
+        }
+        let (_, question) = question(rest).ok()?;
+        let is_unknown = (question.class, question.kind) == (CLASS_IN, TYPE_A)
+            && !self.records.iter().any(|record| record.matches(&question.name));
+        is_unknown.then_some(question.name)
+    }
 
     pub(super) fn receive(&mut self, packet: &Packet, output: &mut PeerOutput) {
         let Payload::Udp(query) = &packet.payload else { return };
@@ -90,6 +104,25 @@ impl DnsServer {
         };
         Some(message(header.id, flags, 1, question_bytes, &addresses))
     }
+}
+
+/// How a query went (RFC 1035 4.1.1, RCODE).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ResponseCode {
+    NoError = 0,
+    NoSuchName = 3,
+    Refused = 5,
+}
+
+/// The answer to a query for a name with these addresses; `None` to something that is no query with one question.
+pub(crate) fn respond(query: &[u8], code: ResponseCode, addresses: &[Ipv4Addr]) -> Option<Vec<u8>> {
+    let (_, header) = header(query).ok()?;
+    let body = query.get(12..).filter(|_| header.flags & 0x8000 == 0 && header.questions == 1)?;
+    let (rest, _) = question(body).ok()?;
+    let question_bytes = body.get(..body.len() - rest.len())?;
+    // A server that asks others has recursion available.
+    let flags = 0x8080 | (header.flags & 0x0100) | code as u16;
+    Some(message(header.id, flags, 1, question_bytes, addresses))
 }
 
 /// An A query.
@@ -243,10 +276,26 @@ mod tests {
         assert_eq!(query(1, &"a".repeat(64)), None);
     }
 
+    #[test]
+    fn what_the_table_does_not_know_can_be_answered_from_elsewhere() {
+        let server = DnsServer::default();
+        assert_eq!(server.unknown_name(&query(1, "a.particle.io").unwrap()), None);
+        let asked = query(7, "broker.example").unwrap();
+        assert_eq!(server.unknown_name(&asked), Some("broker.example".to_owned()));
+        let address = Ipv4Addr::new(192, 0, 2, 9);
+        let answer = respond(&asked, ResponseCode::NoError, &[address]).unwrap();
+        assert_eq!(response_address(7, &answer), Some(Some(address)));
+        assert_eq!(server.unknown_name(&answer), None, "a response is no query");
+        let refused = respond(&asked, ResponseCode::Refused, &[]).unwrap();
+        assert_eq!((response_address(7, &refused), refused[3] & 0xf), (Some(None), 5));
+    }
+
     proptest::proptest! {
         #[test]
         fn any_bytes_are_answered_or_dropped(bytes: Vec<u8>) {
             let _ = DnsServer::default().answer(&bytes);
+            let _ = DnsServer::default().unknown_name(&bytes);
+            let _ = respond(&bytes, ResponseCode::NoError, &[]);
             let _ = response_address(0, &bytes);
         }
     }

@@ -1,13 +1,12 @@
 //! Echo service (RFC 862), and the one of the hardware logs, which answers each byte with its two hexadecimal digits.
 
+use lockstep_traces::Decisions;
 use serde::{Deserialize, Serialize};
 
-use super::packet::{Endpoint, Packet, Payload, Segment};
+use super::packet::{Packet, Payload};
 use super::peer::PeerOutput;
-use super::stream::StreamSender;
-
-/// Bytes a connection accepts before its answers have left.
-const WINDOW_BYTES: u32 = 16_384;
+use super::stream_host::StreamHost;
+use super::stream_service::{ConnectionId, StreamAction, StreamEvent, StreamService};
 
 /// How a byte is answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,81 +17,74 @@ pub enum EchoForm {
     HexDigits,
 }
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
-struct Connection {
-    ours: Endpoint,
-    theirs: Endpoint,
-    sender: StreamSender,
-    /// Received, and not acknowledged because the answers wait for room.
-    held_bytes: u32,
+impl EchoForm {
+    fn answer(self, bytes: &[u8]) -> Vec<u8> {
+        match self {
+            Self::Same => bytes.to_vec(),
+            Self::HexDigits => bytes.iter().flat_map(|b| format!("{b:02x}").into_bytes()).collect(),
+        }
+    }
 }
 
-/// The service's state: its TCP connections.
+/// The half above TCP: it answers until the client closes, and closes then.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EchoService {
+    form: EchoForm,
+}
+
+impl EchoService {
+    /// With this form of answer.
+    pub fn new(form: EchoForm) -> Self {
+        Self { form }
+    }
+}
+
+impl StreamService for EchoService {
+    fn event(
+        &mut self,
+        _now_ps: u64,
+        connection: ConnectionId,
+        event: StreamEvent<'_>,
+        actions: &mut Vec<(ConnectionId, StreamAction)>,
+    ) {
+        match event {
+            StreamEvent::Data(bytes) => actions.push((connection, StreamAction::Send(self.form.answer(bytes)))),
+            StreamEvent::PeerClosed => actions.push((connection, StreamAction::Close)),
+            StreamEvent::Connected { .. } | StreamEvent::Lost => {}
+        }
+    }
+}
+
+/// The service over UDP and TCP.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Echo {
     form: EchoForm,
-    connections: Vec<Connection>,
+    tcp: StreamHost<EchoService>,
 }
 
 impl Echo {
     /// Without connections.
     pub fn new(form: EchoForm) -> Self {
-        Self { form, connections: Vec::new() }
+        Self { form, tcp: StreamHost::new(EchoService::new(form)) }
     }
 
-    /// Open TCP connections.
+    /// TCP connections, those in TIME-WAIT among them.
     pub fn connections(&self) -> usize {
-        self.connections.len()
+        self.tcp.host().len()
     }
 
-    pub(super) fn receive(&mut self, packet: &Packet, output: &mut PeerOutput) {
-        let (ours, theirs) = (packet.to, packet.from);
-        let is_other = |c: &Connection| (c.ours, c.theirs) != (ours, theirs);
-        let segment = match &packet.payload {
-            Payload::Udp(bytes) => return output.reply(packet, Payload::Udp(answer(self.form, bytes))),
-            Payload::Tcp(segment) => segment,
-        };
-        let mut reply = |segment| output.reply(packet, Payload::Tcp(segment));
-        match segment {
-            Segment::Syn(window) => {
-                self.connections.retain(is_other);
-                let sender = StreamSender::new(*window);
-                self.connections.push(Connection { ours, theirs, sender, held_bytes: 0 });
-                return reply(Segment::SynAck(WINDOW_BYTES));
-            }
-            Segment::Reset => {
-                self.connections.retain(is_other);
-                return;
-            }
-            _ => {}
-        }
-        let Some(connection) = self.connections.iter_mut().find(|c| !is_other(c)) else { return reply(Segment::Reset) };
-        match segment {
-            Segment::Data(bytes) => {
-                connection.sender.write(&answer(self.form, bytes));
-                connection.held_bytes += u32::try_from(bytes.len()).unwrap_or(u32::MAX);
-            }
-            Segment::Ack(bytes) => connection.sender.acknowledge(*bytes),
-            Segment::Fin => connection.sender.finish(),
-            Segment::Syn(_) | Segment::SynAck(_) | Segment::Reset => {}
-        }
-        let mut ended = false;
-        while let Some(segment) = connection.sender.next_segment() {
-            ended |= segment == Segment::Fin;
-            reply(segment);
-        }
-        if connection.held_bytes > 0 && connection.sender.queued() < WINDOW_BYTES as usize {
-            reply(Segment::Ack(std::mem::take(&mut connection.held_bytes)));
-        }
-        if ended {
-            self.connections.retain(is_other);
+    pub(super) fn receive(&mut self, now_ps: u64, packet: &Packet, output: &mut PeerOutput, decisions: &mut Decisions) {
+        match &packet.payload {
+            Payload::Udp(bytes) => output.reply(packet, Payload::Udp(self.form.answer(bytes))),
+            Payload::Tcp(_) => self.tcp.receive(now_ps, packet, output, decisions),
         }
     }
-}
 
-fn answer(form: EchoForm, bytes: &[u8]) -> Vec<u8> {
-    match form {
-        EchoForm::Same => bytes.to_vec(),
-        EchoForm::HexDigits => bytes.iter().flat_map(|b| format!("{b:02x}").into_bytes()).collect(),
+    pub(super) fn next_wake_ps(&self) -> u64 {
+        self.tcp.next_wake_ps()
+    }
+
+    pub(super) fn advance(&mut self, now_ps: u64, output: &mut PeerOutput) {
+        self.tcp.advance(now_ps, output);
     }
 }

@@ -7,8 +7,10 @@ use serde::{Deserialize, Serialize};
 
 use super::dns::DnsServer;
 use super::echo::Echo;
+use super::ntp::NtpServer;
 use super::packet::{Packet, Payload, Protocol};
 use super::service::{CloudEvent, DeviceService};
+use super::stream_host::{Service, StreamHost};
 
 /// A peer and where it listens.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -39,6 +41,10 @@ pub enum Peer {
     Dns(DnsServer),
     /// Echo over TCP and UDP.
     Echo(Echo),
+    /// NTP server.
+    Ntp(NtpServer),
+    /// A service above TCP.
+    Stream(Box<StreamHost<Service>>),
     /// The device service.
     Service(Box<DeviceService>),
 }
@@ -46,7 +52,7 @@ pub enum Peer {
 /// What a peer sends in answer to an event.
 #[derive(Clone, Debug, Default)]
 pub struct PeerOutput {
-    pub(super) packets: Vec<Packet>,
+    pub(crate) packets: Vec<Packet>,
     pub(super) cloud: Vec<CloudEvent>,
     pub(super) unmodelled: Vec<String>,
 }
@@ -77,7 +83,8 @@ impl Peer {
     /// Whether it listens for this transport.
     pub fn speaks(&self, protocol: Protocol) -> bool {
         match self {
-            Self::Dns(_) | Self::Service(_) => protocol == Protocol::Udp,
+            Self::Dns(_) | Self::Ntp(_) | Self::Service(_) => protocol == Protocol::Udp,
+            Self::Stream(_) => protocol == Protocol::Tcp,
             Self::Echo(_) => true,
         }
     }
@@ -86,7 +93,9 @@ impl Peer {
     pub fn receive(&mut self, time_ps: u64, packet: Packet, output: &mut PeerOutput, decisions: &mut Decisions) {
         match self {
             Self::Dns(server) => server.receive(&packet, output),
-            Self::Echo(echo) => echo.receive(&packet, output),
+            Self::Echo(echo) => echo.receive(time_ps, &packet, output, decisions),
+            Self::Ntp(server) => server.receive(time_ps, &packet, output),
+            Self::Stream(host) => host.receive(time_ps, &packet, output, decisions),
             Self::Service(service) => service.receive(time_ps, &packet, output, decisions),
         }
     }
@@ -94,7 +103,9 @@ impl Peer {
     /// When [`advance`](Self::advance) is wanted.
     pub fn next_wake_ps(&self) -> u64 {
         match self {
-            Self::Dns(_) | Self::Echo(_) => u64::MAX,
+            Self::Dns(_) | Self::Ntp(_) => u64::MAX,
+            Self::Echo(echo) => echo.next_wake_ps(),
+            Self::Stream(host) => host.next_wake_ps(),
             Self::Service(service) => service.next_wake_ps(),
         }
     }
@@ -102,7 +113,9 @@ impl Peer {
     /// Time has come to its next wake.
     pub fn advance(&mut self, now_ps: u64, output: &mut PeerOutput, decisions: &mut Decisions) {
         match self {
-            Self::Dns(_) | Self::Echo(_) => {}
+            Self::Dns(_) | Self::Ntp(_) => {}
+            Self::Echo(echo) => echo.advance(now_ps, output),
+            Self::Stream(host) => host.advance(now_ps, output),
             Self::Service(service) => service.advance(now_ps, output, decisions),
         }
     }

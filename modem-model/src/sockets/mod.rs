@@ -1,28 +1,50 @@
 //! The modem's sockets: seven handles, lowest free first.
 
+mod listening;
 pub mod socket;
 mod traffic;
 
 use serde::{Deserialize, Serialize};
 
-use crate::network::Protocol;
+pub use crate::network::TcpState;
+use crate::network::tcp::Connection;
+use crate::network::{Endpoint, Protocol};
+pub use socket::SocketView;
 pub(crate) use socket::{Announcement, Socket};
-pub use socket::{SocketView, TcpState};
 
 /// Handles 0 to 6.
 pub const SOCKETS_MAX: usize = 7;
 /// Ports given to sockets without one of their own (RFC 6335's dynamic range).
 const DYNAMIC_PORTS: std::ops::RangeInclusive<u16> = 49_152..=65_535;
 
+/// Closed sockets whose TCP still has to say goodbye, at most; the oldest gives way.
+const LEAVING_MAX: usize = 16;
+
+/// A connection whose socket is closed.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Leaving {
+    pub local_port: u16,
+    pub remote: Endpoint,
+    pub tcp: Connection,
+}
+
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Sockets {
     slots: [Option<Socket>; SOCKETS_MAX],
+    /// Handles that a fault keeps occupied.
+    leaked: [bool; SOCKETS_MAX],
     next_port: u16,
+    pub leaving: Vec<Leaving>,
 }
 
 impl Default for Sockets {
     fn default() -> Self {
-        Self { slots: Default::default(), next_port: *DYNAMIC_PORTS.start() }
+        Self {
+            slots: Default::default(),
+            leaked: [false; SOCKETS_MAX],
+            next_port: *DYNAMIC_PORTS.start(),
+            leaving: Vec::new(),
+        }
     }
 }
 
@@ -35,13 +57,42 @@ impl Sockets {
         self.slots.get_mut(handle as usize)?.as_mut()
     }
 
-    pub fn remove(&mut self, handle: u32) -> Option<Socket> {
-        self.slots.get_mut(handle as usize)?.take()
+    /// Frees a handle. What its TCP has still to say is said.
+    pub fn remove(&mut self, now_ps: u64, handle: u32) {
+        let Some(socket) = self.slots.get_mut(handle as usize).and_then(Option::take) else { return };
+        if let (Some(remote), Some(mut tcp)) = (socket.remote, socket.tcp) {
+            tcp.close_both(now_ps);
+            if tcp.state() != TcpState::Closed {
+                if self.leaving.len() >= LEAVING_MAX {
+                    self.leaving.remove(0);
+                }
+                self.leaving.push(Leaving { local_port: socket.local_port, remote, tcp });
+            }
+        }
+    }
+
+    /// A closed socket's handle stays occupied.
+    pub fn leak(&mut self, handle: u32) {
+        if let Some(leaked) = self.leaked.get_mut(handle as usize) {
+            *leaked = true;
+        }
+    }
+
+    /// Every socket and connection is gone without a word.
+    pub fn clear(&mut self) {
+        self.slots = Default::default();
+        self.leaving.clear();
+    }
+
+    /// When a connection's timer expires next.
+    pub fn next_wake_ps(&self) -> u64 {
+        let open = self.slots.iter().flatten().filter_map(|socket| socket.tcp.as_ref());
+        open.chain(self.leaving.iter().map(|l| &l.tcp)).map(Connection::next_wake_ps).min().unwrap_or(u64::MAX)
     }
 
     /// Puts a socket in the lowest free slot; `None` if all are taken.
     pub fn insert(&mut self, socket: Socket) -> Option<u32> {
-        let index = self.slots.iter().position(Option::is_none)?;
+        let index = self.slots.iter().zip(&self.leaked).position(|(slot, leaked)| slot.is_none() && !leaked)?;
         *self.slots.get_mut(index)? = Some(socket);
         u32::try_from(index).ok()
     }

@@ -4,32 +4,10 @@ use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
+use crate::direct_link::Triggers;
 use crate::errors::SocketError;
-use crate::network::{Endpoint, Protocol, StreamSender};
-
-/// TCP state as `AT+USOCTL=n,10` numbers it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[allow(missing_docs)]
-pub enum TcpState {
-    Inactive,
-    SynSent,
-    Established,
-    FinWait,
-    CloseWait,
-}
-
-impl TcpState {
-    /// The number.
-    pub fn number(self) -> u32 {
-        match self {
-            Self::Inactive => 0,
-            Self::SynSent => 2,
-            Self::Established => 4,
-            Self::FinWait => 5,
-            Self::CloseWait => 7,
-        }
-    }
-}
+use crate::network::tcp::{Connection, TcpState};
+use crate::network::{Endpoint, Protocol};
 
 /// Which URC announces data: `+UUSORD` or `+UUSORF`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,7 +37,7 @@ pub struct SocketView {
     pub sent_bytes: u64,
     /// Bytes received since it was opened.
     pub received_bytes: u64,
-    /// Bytes lost because its buffer was full.
+    /// Bytes of UDP lost because its buffer was full.
     pub lost_bytes: u64,
 }
 
@@ -80,15 +58,22 @@ pub(crate) struct Socket {
     pub generation: u64,
     pub opened_ps: u64,
     pub remote: Option<Endpoint>,
-    pub tcp_state: TcpState,
-    pub sender: StreamSender,
+    /// The end of a TCP connection, from `AT+USOCO` on. It stays, to be read from, when the connection is over.
+    pub tcp: Option<Connection>,
+    /// Waits for others to connect.
+    pub is_listening: bool,
+    /// The listening socket of a connection whose handshake is not done.
+    pub accepted_by: Option<u32>,
+    /// What sends in a direct link.
+    pub triggers: Triggers,
+    /// What announces the first arrival: `+UUSORF` on a listening socket.
+    pub announces_by: Announcement,
     pub error: SocketError,
     pub options: Vec<SocketOption>,
     pub sent_bytes: u64,
     pub received_bytes: u64,
     lost_bytes: u64,
     receive_limit: usize,
-    stream: VecDeque<u8>,
     datagrams: VecDeque<(Endpoint, VecDeque<u8>)>,
     datagram_bytes: usize,
 }
@@ -101,27 +86,35 @@ impl Socket {
             generation,
             opened_ps,
             remote: None,
-            tcp_state: TcpState::Inactive,
-            sender: StreamSender::default(),
+            tcp: None,
+            is_listening: false,
+            accepted_by: None,
+            triggers: Triggers::of(protocol),
+            announces_by: Announcement::Uusord,
             error: SocketError::None,
             options: Vec::new(),
             sent_bytes: 0,
             received_bytes: 0,
             lost_bytes: 0,
             receive_limit,
-            stream: VecDeque::new(),
             datagrams: VecDeque::new(),
             datagram_bytes: 0,
         }
     }
 
-    pub fn receive_limit(&self) -> usize {
-        self.receive_limit
+    pub fn tcp_state(&self) -> TcpState {
+        let listens = self.is_listening && self.protocol == Protocol::Tcp;
+        let without = if listens { TcpState::Listen } else { TcpState::Closed };
+        self.tcp.as_ref().map_or(without, Connection::state)
+    }
+
+    pub fn is_established(&self) -> bool {
+        self.tcp_state() == TcpState::Established
     }
 
     /// Bytes that wait to be read.
     pub fn pending(&self) -> usize {
-        self.stream.len() + self.datagram_bytes
+        self.tcp.as_ref().map_or(0, Connection::readable) + self.datagram_bytes
     }
 
     /// Length of the datagram that is read next.
@@ -142,23 +135,6 @@ impl Socket {
         was_empty && !bytes.is_empty()
     }
 
-    /// Takes bytes of a stream; `true` if the queue was empty before. What exceeds the window we gave is lost.
-    pub fn push_stream(&mut self, bytes: &[u8]) -> bool {
-        let was_empty = self.pending() == 0;
-        let room = self.receive_limit.saturating_sub(self.pending()).min(bytes.len());
-        let (taken, lost) = bytes.split_at_checked(room).unwrap_or((bytes, &[]));
-        self.stream.extend(taken);
-        self.received_bytes += taken.len() as u64;
-        self.lost_bytes += lost.len() as u64;
-        was_empty && !taken.is_empty()
-    }
-
-    /// Reads at most `length` bytes of a stream.
-    pub fn read_stream(&mut self, length: usize) -> Vec<u8> {
-        let length = length.min(self.stream.len());
-        self.stream.drain(..length).collect()
-    }
-
     /// Reads at most `length` bytes of the next datagram; what is left of it is read next.
     pub fn read_datagram(&mut self, length: usize) -> Option<(Endpoint, Vec<u8>)> {
         let (from, bytes) = self.datagrams.front_mut()?;
@@ -173,7 +149,9 @@ impl Socket {
     }
 
     pub fn clear_received(&mut self) {
-        self.stream.clear();
+        if let Some(tcp) = &mut self.tcp {
+            tcp.discard_readable();
+        }
         self.datagrams.clear();
         self.datagram_bytes = 0;
     }
@@ -184,7 +162,7 @@ impl Socket {
             protocol: self.protocol,
             local_port: self.local_port,
             remote: self.remote,
-            tcp_state: self.tcp_state,
+            tcp_state: self.tcp_state(),
             pending_bytes: self.pending(),
             pending_datagrams: self.datagrams.len(),
             sent_bytes: self.sent_bytes,
@@ -215,15 +193,5 @@ mod tests {
         assert_eq!(s.read_datagram(100).unwrap().1, b"defg");
         assert_eq!(s.read_datagram(100), None);
         assert_eq!(s.view(0).lost_bytes, 4);
-    }
-
-    #[test]
-    fn a_stream_has_none() {
-        let mut s = socket(Protocol::Tcp, 6);
-        assert!(s.push_stream(b"abc"));
-        assert!(!s.push_stream(b"defgh"));
-        assert_eq!(s.read_stream(4), b"abcd");
-        assert_eq!(s.read_stream(4), b"ef");
-        assert_eq!(s.view(0).lost_bytes, 2);
     }
 }

@@ -1,6 +1,7 @@
 //! A client on the modem's serial line, and a runner for transcript files.
 #![allow(dead_code)]
 
+use lockstep_modem::events::What;
 use lockstep_modem::line::bit_ps;
 use lockstep_modem::time::PS_PER_MS;
 use lockstep_modem::{Modem, ModemConfig, Network, Output};
@@ -170,7 +171,8 @@ pub fn escape(bytes: &[u8]) -> String {
 /// Runs a transcript. Its lines:
 /// `>> text` sends the text with CRLF; `>R bytes` and `>B bytes` send bytes as they are; `<< bytes` must be what comes
 /// next, exactly; `<* bytes` likewise, and may come late; `-- wait N`, `-- silence N` (ms; silence wants no byte);
-/// `-- took LOW HIGH` (ms between the end of the last thing sent and the last byte that came); `# …` is a comment.
+/// `-- took LOW HIGH` (ms between the end of the last thing sent and the last byte that came); `-- change WHAT` changes
+/// the world (see `events`); `# …` is a comment.
 pub fn run_transcript(client: &mut Client, text: &str) {
     let mut sent_ps = client.now_ps;
     for (index, line) in text.lines().enumerate() {
@@ -207,8 +209,11 @@ pub fn run_transcript(client: &mut Client, text: &str) {
                         assert!((low..=high).contains(&took), "line {number}: took {took} ms, wanted {line}");
                     }
                     Some("power-on") => client.power_on(),
-                    Some("coverage") => client.modem.set_coverage(client.now_ps, words.next() == Some("on")),
-                    Some("detach") => client.modem.network_detach(client.now_ps),
+                    Some("change") => {
+                        let what = rest.strip_prefix("change ").and_then(|what| what.parse().ok());
+                        let Some(What::Change(change)) = what else { panic!("line {number}: no change: {line}") };
+                        client.modem.change(client.now_ps, change);
+                    }
                     other => panic!("line {number}: {other:?} is no directive"),
                 }
             }

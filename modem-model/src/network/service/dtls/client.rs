@@ -11,7 +11,7 @@ use super::record::{self, APPLICATION_DATA, CHANGE_CIPHER_SPEC, CONTINUED, HANDS
 
 /// SubjectPublicKeyInfo of a private key.
 pub fn spki(private: &[u8; 32]) -> Vec<u8> {
-    SecretKey::from_slice(private).unwrap().public_key().to_public_key_der().unwrap().into_vec()
+    crypto::public_key(private).unwrap()
 }
 
 /// The client.
@@ -21,6 +21,8 @@ pub struct Client {
     pub signing_key: [u8; 32],
     /// Extensions of its hello.
     pub extensions: Vec<u8>,
+    /// Whether it wants to be shown the server's key, which a device refuses.
+    pub wants_certificate: bool,
     server: VerifyingKey,
     private: [u8; 32],
     random: [u8; 32],
@@ -45,6 +47,7 @@ impl Client {
         Self {
             signing_key: [number; 32],
             extensions: [&EXTENSIONS[..], &[1, 2]].concat(),
+            wants_certificate: false,
             server: VerifyingKey::from(server),
             private: [number; 32],
             random: [number ^ 0x55; 32],
@@ -120,7 +123,8 @@ impl Client {
         assert!(rest.is_empty());
         let messages: Vec<_> = records.iter().flat_map(|r| handshake::fragments(r.payload)).collect();
         let kinds: Vec<u8> = messages.iter().map(|m| m.kind).collect();
-        assert_eq!(kinds, [2, 12, 13, 14], "no Certificate: the client refuses one");
+        let expected = if self.wants_certificate { &[2, 11, 12, 13, 14][..] } else { &[2, 12, 13, 14] };
+        assert_eq!(kinds, expected, "a device refuses a Certificate");
         for (number, message) in messages.iter().enumerate() {
             assert_eq!(usize::from(message.message), number + 1);
             self.transcript.extend(handshake::message(message.kind, message.message, message.bytes));
@@ -128,11 +132,14 @@ impl Client {
         let hello = messages[0].bytes;
         let server_random: [u8; 32] = hello[2..34].try_into().unwrap();
         assert!(hello.windows(5).any(|w| w == [0, 19, 0, 1, 2]) && hello.windows(5).any(|w| w == [0, 20, 0, 1, 2]));
-        let exchange = messages[1].bytes;
+        let exchange = messages[messages.len() - 3].bytes;
         assert_eq!(exchange[..4], [3, 0, 23, 65]);
         assert_eq!(exchange[69..71], [4, 3]);
         let server = self.server.to_encoded_point(false);
         let server = PublicKey::from_sec1_bytes(server.as_bytes()).unwrap().to_public_key_der().unwrap();
+        if self.wants_certificate {
+            assert_eq!(handshake::raw_public_key(messages[1].bytes).unwrap(), server.as_bytes());
+        }
         let signed: [&[u8]; 3] = [&self.random, &server_random, &exchange[..69]];
         assert!(crypto::verify(server.as_bytes(), &signed, &exchange[73..]), "the server's signature");
         let master = crypto::master_secret(&self.ephemeral, &exchange[4..69], &self.random, &server_random).unwrap();
@@ -170,7 +177,7 @@ impl Client {
         assert_eq!((records[0].content_type, records[0].payload), (CHANGE_CIPHER_SPEC, &[1][..]));
         let content = self.keys.unwrap().server.open(records[1].place(), records[1].payload).unwrap();
         let [finished] = handshake::fragments(&content)[..] else { panic!() };
-        assert_eq!((finished.kind, finished.message), (kind::FINISHED, 5));
+        assert_eq!((finished.kind, finished.message), (kind::FINISHED, 5 + u16::from(self.wants_certificate)));
         assert_eq!(finished.bytes, self.verify_data(b"server finished"));
     }
 

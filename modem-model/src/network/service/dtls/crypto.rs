@@ -8,7 +8,7 @@ use p256::ecdsa::signature::hazmat::{PrehashSigner, PrehashVerifier};
 use p256::ecdsa::{Signature, SigningKey, VerifyingKey};
 use p256::elliptic_curve::ecdh::diffie_hellman;
 use p256::elliptic_curve::sec1::ToEncodedPoint;
-use p256::pkcs8::DecodePublicKey;
+use p256::pkcs8::{DecodePublicKey, EncodePublicKey};
 use p256::{PublicKey, SecretKey};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -175,6 +175,11 @@ pub fn sign(private: &[u8; 32], message: &[&[u8]]) -> Option<Vec<u8>> {
     let key = SigningKey::from_slice(private).ok()?;
     let signature: Signature = key.sign_prehash(&sha256(message)).ok()?;
     Some(signature.to_der().as_bytes().to_vec())
+}
+
+/// The public key of a scalar in SubjectPublicKeyInfo form; `None` if it is none.
+pub fn public_key(private: &[u8; 32]) -> Option<Vec<u8>> {
+    Some(SecretKey::from_slice(private).ok()?.public_key().to_public_key_der().ok()?.into_vec())
 }
 
 /// A public key in SubjectPublicKeyInfo form (RFC 7250), checked to be a point of the curve.

@@ -206,6 +206,13 @@ pub fn certificate_request() -> Vec<u8> {
     vec![1, ECDSA_SIGN, 0, 2, hash, algorithm, 0, 0]
 }
 
+/// Body of a Certificate message that carries a raw public key: a SubjectPublicKeyInfo (RFC 7250 section 3).
+pub fn raw_public_key_certificate(key: &[u8]) -> Vec<u8> {
+    // A key on secp256r1 has 91 bytes.
+    let [_, l2, l1, l0] = (key.len() as u32).to_be_bytes();
+    [&[l2, l1, l0], key].concat()
+}
+
 /// The SubjectPublicKeyInfo of a Certificate message that carries a raw public key.
 pub fn raw_public_key(body: &[u8]) -> Option<Vec<u8>> {
     let found: IResult<&[u8], &[u8]> = all_consuming(length_data(be_u24)).parse(body);

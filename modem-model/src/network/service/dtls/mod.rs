@@ -20,7 +20,8 @@ use serde::{Deserialize, Serialize};
 use self::crypto::RecordPlace;
 use self::handshake::{Fragment, kind};
 use self::record::{ALERT, APPLICATION_DATA, CONTINUED, DEVICE_ID_BYTES, HANDSHAKE, Record};
-use self::server::{Handshake, HandshakeEntropy, HandshakeError};
+pub use self::server::CertificateMode;
+use self::server::{Handshake, HandshakeEntropy, HandshakeError, Identity};
 use self::session::Session;
 use crate::network::packet::Endpoint;
 use crate::time::PS_PER_S;
@@ -103,7 +104,7 @@ pub struct Received {
 /// The server.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct DtlsServer {
-    private_key: [u8; 32],
+    identity: Identity,
     cookie_key: Option<[u8; 32]>,
     handshakes: Vec<Handshake>,
     sessions: Vec<Session>,
@@ -116,7 +117,14 @@ pub type Entropy<'a> = dyn FnMut() -> [u8; 32] + 'a;
 impl DtlsServer {
     /// A server with this private key (a scalar of secp256r1, big-endian).
     pub fn new(private_key: [u8; 32]) -> Self {
-        Self { private_key, cookie_key: None, handshakes: Vec::new(), sessions: Vec::new(), next_session: 1 }
+        let identity = Identity { private_key, certificate: CertificateMode::default() };
+        Self { identity, cookie_key: None, handshakes: Vec::new(), sessions: Vec::new(), next_session: 1 }
+    }
+
+    /// The same server, for clients that want to be shown its key or must not be.
+    pub fn with_certificate(mut self, certificate: CertificateMode) -> Self {
+        self.identity.certificate = certificate;
+        self
     }
 
     /// The sessions, oldest first.
@@ -250,7 +258,7 @@ impl DtlsServer {
         self.handshakes.retain(|h| h.ends != ends);
         let randomness = HandshakeEntropy { random: entropy(), ephemeral: entropy() };
         let numbers = (fragment.message, record.sequence);
-        match Handshake::start(time_ps, ends, fragment.bytes, numbers, randomness, &self.private_key) {
+        match Handshake::start(time_ps, ends, fragment.bytes, numbers, randomness, &self.identity) {
             Ok(mut handshake) => {
                 received.answers.push(handshake.flight());
                 if self.handshakes.len() >= HANDSHAKES_MAX {

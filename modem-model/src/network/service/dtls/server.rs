@@ -1,7 +1,7 @@
 //! One handshake as the server sees it, from the ClientHello with a good cookie to both Finished messages.
 //!
-//! The vendor's dialect: the server's key is known to the client beforehand, so no Certificate is sent; the client shows
-//! its own key as a raw public key and proves it. Without a timer of its own: the client waits for each of our flights
+//! The vendor's dialect: the server's key is known to the client beforehand, so no Certificate is sent (unless
+//! [`CertificateMode`] says so); the client shows its own key as a raw public key and proves it. Without a timer of its own: the client waits for each of our flights
 //! and repeats its own until it has it.
 
 use serde::{Deserialize, Serialize};
@@ -77,6 +77,25 @@ impl HandshakeError {
     }
 }
 
+/// Whether the server shows its key in a Certificate message.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum CertificateMode {
+    /// No Certificate: the vendor's clients know the key beforehand and refuse the message.
+    #[default]
+    None,
+    /// The key as a raw public key (RFC 7250 section 3), as clients of other makes want it.
+    RawPublicKey,
+}
+
+/// What a server is known by.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Identity {
+    /// A scalar of secp256r1, big-endian.
+    pub private_key: [u8; 32],
+    /// Whether clients are shown the public key.
+    pub certificate: CertificateMode,
+}
+
 /// Randomness for one handshake.
 #[derive(Clone, Copy, Debug)]
 pub struct HandshakeEntropy {
@@ -118,7 +137,7 @@ impl Handshake {
         hello: &[u8],
         (message, sequence): (u16, u64),
         entropy: HandshakeEntropy,
-        private_key: &[u8; 32],
+        identity: &Identity,
     ) -> Result<Self, HandshakeError> {
         let parsed = handshake::client_hello(hello).ok_or(HandshakeError::Malformed(kind::CLIENT_HELLO))?;
         if let Some(refusal) = parsed.refusal {
@@ -127,7 +146,7 @@ impl Handshake {
         let ephemeral = crypto::scalar(entropy.ephemeral);
         let point = crypto::public_point(&ephemeral).ok_or(HandshakeError::ServerKey)?;
         let parameters = handshake::key_exchange_parameters(&point);
-        let signature = crypto::sign(private_key, &[&parsed.random, &entropy.random, &parameters])
+        let signature = crypto::sign(&identity.private_key, &[&parsed.random, &entropy.random, &parameters])
             .ok_or(HandshakeError::ServerKey)?;
         let key_exchange = [parameters, handshake::signed(&signature)].concat();
         let mut made = Self {
@@ -150,6 +169,10 @@ impl Handshake {
             window: ReplayWindow::default(),
         };
         made.add(kind::SERVER_HELLO, &handshake::server_hello(&entropy.random));
+        if identity.certificate == CertificateMode::RawPublicKey {
+            let key = crypto::public_key(&identity.private_key).ok_or(HandshakeError::ServerKey)?;
+            made.add(kind::CERTIFICATE, &handshake::raw_public_key_certificate(&key));
+        }
         made.add(kind::SERVER_KEY_EXCHANGE, &key_exchange);
         made.add(kind::CERTIFICATE_REQUEST, &handshake::certificate_request());
         made.add(kind::SERVER_HELLO_DONE, &[]);

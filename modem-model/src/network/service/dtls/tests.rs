@@ -86,6 +86,17 @@ fn a_handshake_makes_a_session_for_both_ends() {
 }
 
 #[test]
+fn a_server_can_show_its_key() {
+    let (mut bench, mut client) = (Bench::new(), Client::new(1, &SERVER_KEY));
+    bench.server = DtlsServer::new(SERVER_KEY).with_certificate(CertificateMode::RawPublicKey);
+    client.wants_certificate = true;
+    let session = bench.connect(&mut client);
+    assert_eq!(data(&bench.receive(&client.send(b"up"))), [b"up"]);
+    let (_, _, datagram) = bench.server.send(session, b"down").unwrap();
+    assert_eq!(client.open(&datagram).unwrap(), b"down");
+}
+
+#[test]
 fn nothing_is_kept_for_a_client_without_a_cookie() {
     let (mut bench, mut client) = (Bench::new(), Client::new(1, &SERVER_KEY));
     let request = bench.answer(&client.hello(&[]));

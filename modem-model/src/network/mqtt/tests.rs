@@ -1,0 +1,798 @@
+//! The broker as its clients see it. The clients' packets are written, and the broker's read, by rumqttc's codec.
+
+use std::collections::BTreeMap;
+
+use bytes::BytesMut;
+use proptest::prelude::*;
+use rumqttc::mqttbytes::QoS;
+use rumqttc::mqttbytes::v4::{
+    Connect, ConnectReturnCode, LastWill, Login, Packet, PubAck, PubComp, PubRec, PubRel, Publish, Subscribe,
+    SubscribeFilter, SubscribeReasonCode, Unsubscribe,
+};
+
+use super::codec::{self, CodecError};
+use super::*;
+use crate::network::packet::Endpoint;
+use crate::network::stream_service::{ConnectionId, StreamAction, StreamEvent, StreamService};
+use crate::time::{PS_PER_MS, PS_PER_S};
+
+const QOS: [QoS; 3] = [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce];
+
+#[derive(Default)]
+struct Link {
+    received: BytesMut,
+    is_closed: bool,
+    is_aborted: bool,
+}
+
+/// A broker, and the client's ends of its connections.
+struct Bench {
+    broker: Broker,
+    now_ps: u64,
+    links: BTreeMap<ConnectionId, Link>,
+}
+
+fn connect(client: &str) -> Connect {
+    Connect { keep_alive: 0, ..Connect::new(client) }
+}
+
+fn persistent(client: &str) -> Connect {
+    Connect { clean_session: false, ..connect(client) }
+}
+
+fn with_will(client: &str, qos: QoS, retain: bool) -> Connect {
+    Connect { last_will: Some(LastWill::new("will", client, qos, retain)), ..connect(client) }
+}
+
+fn publish(topic: &str, qos: QoS, id: u16, payload: &str) -> Publish {
+    Publish { pkid: id, ..Publish::new(topic, qos, payload) }
+}
+
+fn retained(topic: &str, qos: QoS, payload: &str) -> Publish {
+    Publish { retain: true, ..publish(topic, qos, 7, payload) }
+}
+
+fn subscribe(filters: &[(&str, QoS)]) -> Packet {
+    let filters = filters.iter().map(|(filter, qos)| SubscribeFilter::new((*filter).to_owned(), *qos));
+    Packet::Subscribe(Subscribe { pkid: 1, filters: filters.collect() })
+}
+
+fn written(packet: &Packet) -> Vec<u8> {
+    let mut bytes = BytesMut::new();
+    packet.write(&mut bytes, usize::MAX).unwrap();
+    bytes.to_vec()
+}
+
+impl Bench {
+    fn new() -> Self {
+        Self::with(BrokerConfig::default())
+    }
+
+    fn with(config: BrokerConfig) -> Self {
+        Self { broker: Broker::new(config), now_ps: 0, links: BTreeMap::new() }
+    }
+
+    fn act(&mut self, actions: Vec<(ConnectionId, StreamAction)>) {
+        for (id, action) in actions {
+            let link = self.links.get_mut(&id).unwrap();
+            assert!(!link.is_closed, "{action:?} after the end of connection {id}");
+            match action {
+                StreamAction::Send(bytes) => link.received.extend_from_slice(&bytes),
+                StreamAction::Close => link.is_closed = true,
+                StreamAction::Abort => (link.is_closed, link.is_aborted) = (true, true),
+            }
+        }
+    }
+
+    fn event(&mut self, id: ConnectionId, event: StreamEvent<'_>) {
+        // The state goes through a snapshot before every event.
+        self.broker = postcard::from_bytes(&postcard::to_stdvec(&self.broker).unwrap()).unwrap();
+        let mut actions = Vec::new();
+        self.broker.event(self.now_ps, id, event, &mut actions);
+        self.act(actions);
+    }
+
+    fn open(&mut self, id: ConnectionId) {
+        self.links.insert(id, Link::default());
+        let from = Endpoint { address: [10, 0, 0, 1].into(), port: 1000 };
+        self.event(id, StreamEvent::Connected { from });
+    }
+
+    fn raw(&mut self, id: ConnectionId, bytes: &[u8]) {
+        self.event(id, StreamEvent::Data(bytes));
+    }
+
+    fn send(&mut self, id: ConnectionId, packet: Packet) {
+        self.raw(id, &written(&packet));
+    }
+
+    fn publish(&mut self, id: ConnectionId, packet: Publish) {
+        self.send(id, Packet::Publish(packet));
+    }
+
+    fn take(&mut self, id: ConnectionId) -> Vec<Packet> {
+        let received = &mut self.links.get_mut(&id).unwrap().received;
+        let packets = std::iter::from_fn(|| Packet::read(received, usize::MAX).ok()).collect();
+        assert!(received.is_empty(), "whole packets only");
+        packets
+    }
+
+    /// Connects, and returns whether a session was present.
+    fn connect(&mut self, id: ConnectionId, connect: Connect) -> bool {
+        self.open(id);
+        self.send(id, Packet::Connect(connect));
+        let received = &mut self.links.get_mut(&id).unwrap().received;
+        let Ok(Packet::ConnAck(answer)) = Packet::read(received, usize::MAX) else { panic!() };
+        assert_eq!(answer.code, ConnectReturnCode::Success);
+        answer.session_present
+    }
+
+    fn subscribe(&mut self, id: ConnectionId, filters: &[(&str, QoS)]) {
+        self.send(id, subscribe(filters));
+        let received = &mut self.links.get_mut(&id).unwrap().received;
+        let Ok(Packet::SubAck(answer)) = Packet::read(received, usize::MAX) else { panic!() };
+        let expected: Vec<_> = filters.iter().map(|(_, qos)| SubscribeReasonCode::Success(*qos)).collect();
+        assert_eq!((answer.pkid, answer.return_codes), (1, expected));
+    }
+
+    /// Messages received: topic, payload, quality of service, retain, dup.
+    fn messages(&mut self, id: ConnectionId) -> Vec<(String, String, u8, bool, bool)> {
+        let messages = self.take(id).into_iter().filter_map(|packet| match packet {
+            Packet::Publish(p) => {
+                let payload = String::from_utf8(p.payload.to_vec()).unwrap();
+                Some((p.topic, payload, p.qos as u8, p.retain, p.dup))
+            }
+            _ => None,
+        });
+        messages.collect()
+    }
+
+    /// Payloads received.
+    fn payloads(&mut self, id: ConnectionId) -> Vec<String> {
+        self.messages(id).into_iter().map(|(_, payload, ..)| payload).collect()
+    }
+
+    fn advance_to(&mut self, now_ps: u64) {
+        while self.broker.next_wake_ps() <= now_ps {
+            self.now_ps = self.now_ps.max(self.broker.next_wake_ps());
+            let mut actions = Vec::new();
+            self.broker.advance(self.now_ps, &mut actions);
+            self.act(actions);
+        }
+        self.now_ps = now_ps;
+    }
+
+    fn is_closed(&self, id: ConnectionId) -> bool {
+        self.links[&id].is_closed
+    }
+
+    /// Why connections ended since the last call.
+    fn reasons(&mut self) -> Vec<DisconnectReason> {
+        let ends = self.broker.take_events().into_iter().filter_map(|event| match event.kind {
+            BrokerEventKind::Disconnected(reason) => Some(reason),
+            _ => None,
+        });
+        ends.collect()
+    }
+}
+
+fn one(topic: &str, payload: &str, qos: u8) -> Vec<(String, String, u8, bool, bool)> {
+    vec![(topic.to_owned(), payload.to_owned(), qos, false, false)]
+}
+
+#[test]
+fn a_message_reaches_its_subscribers_at_the_lower_quality_of_service() {
+    for sent in QOS {
+        for wanted in QOS {
+            let mut bench = Bench::new();
+            bench.connect(1, connect("a"));
+            bench.connect(2, connect("b"));
+            bench.subscribe(1, &[("t/+", wanted)]);
+            bench.publish(2, publish("t/1", sent, if sent == QoS::AtMostOnce { 0 } else { 9 }, "hello"));
+            assert_eq!(bench.messages(1), one("t/1", "hello", (sent as u8).min(wanted as u8)), "{sent:?} {wanted:?}");
+            let answer = bench.take(2);
+            match sent {
+                QoS::AtMostOnce => assert_eq!(answer, []),
+                QoS::AtLeastOnce => assert_eq!(answer, [Packet::PubAck(PubAck::new(9))]),
+                QoS::ExactlyOnce => assert_eq!(answer, [Packet::PubRec(PubRec::new(9))]),
+            }
+        }
+    }
+}
+
+#[test]
+fn exactly_once_from_end_to_end() {
+    let mut bench = Bench::new();
+    bench.connect(1, connect("a"));
+    bench.connect(2, connect("b"));
+    bench.subscribe(1, &[("#", QoS::ExactlyOnce)]);
+    let message = publish("t", QoS::ExactlyOnce, 5, "x");
+    bench.publish(2, message.clone());
+    bench.publish(2, Publish { dup: true, ..message.clone() });
+    assert_eq!(bench.take(2), vec![Packet::PubRec(PubRec::new(5)); 2]);
+    bench.send(2, Packet::PubRel(PubRel::new(5)));
+    bench.send(2, Packet::PubRel(PubRel::new(5)));
+    assert_eq!(bench.take(2), vec![Packet::PubComp(PubComp::new(5)); 2]);
+    let received = bench.take(1);
+    let [Packet::Publish(copy)] = &received[..] else { panic!("{received:?}") };
+    bench.send(1, Packet::PubRec(PubRec::new(copy.pkid)));
+    bench.send(1, Packet::PubRec(PubRec::new(copy.pkid)));
+    assert_eq!(bench.take(1), vec![Packet::PubRel(PubRel::new(copy.pkid)); 2]);
+    bench.broker.take_events();
+    bench.send(1, Packet::PubComp(PubComp::new(copy.pkid)));
+    let events = bench.broker.take_events();
+    assert_eq!(events[0].kind, BrokerEventKind::Delivered { topic: "t".to_owned() });
+    bench.publish(2, message);
+    assert_eq!(bench.payloads(1), ["x"], "the identifier was released, so this is another message");
+}
+
+#[test]
+fn connections_are_answered_by_the_rules() {
+    let code = |config: BrokerConfig, connect: Connect| {
+        let mut bench = Bench::with(config);
+        bench.open(1);
+        bench.send(1, Packet::Connect(connect));
+        let answer = bench.take(1);
+        let [Packet::ConnAck(answer)] = &answer[..] else { panic!("{answer:?}") };
+        assert_eq!(bench.is_closed(1), answer.code != ConnectReturnCode::Success);
+        answer.code
+    };
+    let users = || {
+        let access = Access::Users(BTreeMap::from([("u".to_owned(), "p".to_owned())]));
+        BrokerConfig { access, ..BrokerConfig::default() }
+    };
+    let login = |user: &str, password: &str| Connect { login: Some(Login::new(user, password)), ..connect("a") };
+    let anyone = BrokerConfig::default;
+    assert_eq!(code(anyone(), connect("a")), ConnectReturnCode::Success);
+    assert_eq!(code(anyone(), login("whoever", "x")), ConnectReturnCode::Success);
+    assert_eq!(code(anyone(), connect("")), ConnectReturnCode::Success);
+    assert_eq!(code(anyone(), persistent("")), ConnectReturnCode::BadClientId);
+    assert_eq!(code(anyone(), connect(&"n".repeat(257))), ConnectReturnCode::BadClientId);
+    assert_eq!(code(users(), login("u", "p")), ConnectReturnCode::Success);
+    assert_eq!(code(users(), login("u", "q")), ConnectReturnCode::BadUserNamePassword);
+    assert_eq!(code(users(), login("v", "p")), ConnectReturnCode::BadUserNamePassword);
+    assert_eq!(code(users(), connect("a")), ConnectReturnCode::NotAuthorized);
+    let refusing = BrokerConfig { access: Access::Refuse(ConnectCode::ServerUnavailable), ..anyone() };
+    assert_eq!(code(refusing, connect("a")), ConnectReturnCode::ServiceUnavailable);
+}
+
+#[test]
+fn other_versions_are_refused_by_name() {
+    let mut bench = Bench::new();
+    for (id, hello) in
+        [(1, &b"\x10\x0d\0\x04MQTT\x05\x02\0\x3c\0\0\0"[..]), (2, b"\x10\x0e\0\x06MQIsdp\x03\x02\0\x3c\0\0")]
+    {
+        bench.open(id);
+        bench.raw(id, hello);
+        assert_eq!(bench.links[&id].received[..], [0x20, 2, 0, 1]);
+        assert!(bench.is_closed(id));
+    }
+    bench.open(3);
+    bench.raw(3, b"\x10\x0c\0\x04HTTP\x04\x02\0\x3c\0\0");
+    assert!(bench.is_closed(3) && bench.links[&3].received.is_empty());
+}
+
+#[test]
+fn two_clients_without_a_name_are_two() {
+    let mut bench = Bench::new();
+    bench.connect(1, connect(""));
+    bench.connect(2, connect(""));
+    assert!(!bench.is_closed(1));
+    assert_eq!(bench.broker.clients().count(), 2);
+}
+
+#[test]
+fn whoever_breaks_the_protocol_is_cut_off_and_its_will_done() {
+    use ProtocolError as E;
+    let bytes = |packet: Packet| written(&packet);
+    let acknowledged = bytes(Packet::PubAck(PubAck::new(1)));
+    for (sent, expected) in [
+        (bytes(Packet::Connect(connect("a"))), E::SecondConnect),
+        (b"\x30\x03\0\x01+".to_vec(), E::TopicName("+".to_owned())),
+        (b"\x30\x02\0\0".to_vec(), E::TopicName(String::new())),
+        (b"\x82\x07\0\x01\0\x02a#\0".to_vec(), E::TopicFilter("a#".to_owned())),
+        (b"\xa2\x06\0\x01\0\x02+a".to_vec(), E::TopicFilter("+a".to_owned())),
+        (b"\x82\x02\0\x01".to_vec(), CodecError::Malformed(8).into()),
+        (b"\x82\x06\0\x01\0\x01a\x03".to_vec(), CodecError::Malformed(8).into()),
+        (b"\x80\0".to_vec(), CodecError::Flags { kind: 8, flags: 0 }.into()),
+        (b"\x36\x05\0\x01a\0\x01".to_vec(), CodecError::Flags { kind: 3, flags: 6 }.into()),
+        (b"\x38\x03\0\x01a".to_vec(), CodecError::Flags { kind: 3, flags: 8 }.into()),
+        (b"\x32\x05\0\x01a\0\0".to_vec(), CodecError::Malformed(3).into()),
+        (b"\x30\x04\0\x02\xc3\x28".to_vec(), CodecError::Malformed(3).into()),
+        (b"\x30\x03\0\x01\0".to_vec(), CodecError::Malformed(3).into()),
+        (b"\xc0\x01\0".to_vec(), CodecError::Malformed(12).into()),
+        (b"\xd0\0".to_vec(), CodecError::Type(13).into()),
+        (b"\0\0".to_vec(), CodecError::Type(0).into()),
+        (b"\xf0\0".to_vec(), CodecError::Type(15).into()),
+        (b"\xff\xff\xff\xff\xff\x01".to_vec(), CodecError::RemainingLength.into()),
+        (b"\x30\x81\x80\x04".to_vec(), CodecError::TooLong(65_537).into()),
+        (acknowledged, E::Acknowledgement(1)),
+    ] {
+        let mut bench = Bench::new();
+        bench.connect(1, connect("watcher"));
+        bench.subscribe(1, &[("will", QoS::AtMostOnce)]);
+        bench.connect(2, with_will("bad", QoS::AtMostOnce, false));
+        bench.subscribe(2, &[("t", QoS::ExactlyOnce)]);
+        bench.publish(1, publish("t", QoS::ExactlyOnce, 1, "waits for PUBREC"));
+        bench.reasons();
+        bench.raw(2, &sent);
+        assert_eq!(bench.reasons(), [DisconnectReason::Protocol(expected)], "{sent:x?}");
+        assert!(bench.is_closed(2));
+        assert_eq!(bench.payloads(1), ["bad"]);
+        bench.raw(2, &sent);
+        bench.event(2, StreamEvent::PeerClosed);
+    }
+}
+
+#[test]
+fn connects_that_contradict_themselves_are_cut_off() {
+    for flags in [0x03, 0x0a, 0x1e, 0x22, 0x42] {
+        let mut bench = Bench::new();
+        bench.open(1);
+        bench.raw(1, &[b"\x10\x0d\0\x04MQTT\x04", &[flags][..], b"\0\x3c\0\x01a"].concat());
+        assert_eq!(bench.reasons(), [DisconnectReason::Protocol(CodecError::ConnectFlags(flags).into())]);
+        assert!(bench.is_closed(1) && bench.links[&1].received.is_empty());
+    }
+}
+
+#[test]
+fn nothing_goes_before_the_connect() {
+    let mut bench = Bench::new();
+    bench.open(1);
+    bench.send(1, Packet::PingReq);
+    assert!(bench.is_closed(1));
+    assert_eq!(bench.reasons(), [DisconnectReason::Protocol(ProtocolError::NotConnected)]);
+    bench.open(2);
+    bench.advance_to(30 * PS_PER_S - 1);
+    assert!(!bench.is_closed(2));
+    bench.advance_to(30 * PS_PER_S);
+    assert!(bench.is_closed(2));
+    assert_eq!(bench.reasons(), [DisconnectReason::NoConnect]);
+}
+
+#[test]
+fn a_second_connection_takes_the_client_over() {
+    let mut bench = Bench::new();
+    bench.connect(1, connect("watcher"));
+    bench.subscribe(1, &[("will", QoS::AtMostOnce)]);
+    bench.connect(2, with_will("a", QoS::AtMostOnce, false));
+    assert!(!bench.connect(3, persistent("a")));
+    assert!(bench.is_closed(2) && !bench.is_closed(3));
+    assert_eq!(bench.payloads(1), ["a"]);
+    assert_eq!(bench.reasons(), [DisconnectReason::TakenOver]);
+    bench.subscribe(3, &[("t", QoS::AtLeastOnce)]);
+    bench.publish(1, publish("t", QoS::AtLeastOnce, 1, "x"));
+    // Late news from the connection that was replaced says nothing about the new one.
+    bench.event(2, StreamEvent::Lost);
+    assert!(bench.connect(4, persistent("a")));
+    assert_eq!(bench.messages(4), [("t".to_owned(), "x".to_owned(), 1, false, true)]);
+}
+
+#[test]
+fn retained_messages_meet_new_subscribers() {
+    let mut bench = Bench::new();
+    bench.connect(1, connect("a"));
+    bench.connect(2, connect("b"));
+    bench.subscribe(1, &[("t/#", QoS::ExactlyOnce)]);
+    bench.publish(2, retained("t/1", QoS::AtLeastOnce, "old"));
+    bench.publish(2, retained("t/1", QoS::AtLeastOnce, "new"));
+    bench.publish(2, retained("t/2", QoS::AtMostOnce, "two"));
+    let live: Vec<_> = bench.messages(1).into_iter().map(|m| (m.1, m.3)).collect();
+    assert_eq!(live, [("old".to_owned(), false), ("new".to_owned(), false), ("two".to_owned(), false)]);
+    bench.connect(3, connect("c"));
+    bench.subscribe(3, &[("t/+", QoS::ExactlyOnce)]);
+    let kept = |topic: &str, payload: &str, qos| (topic.to_owned(), payload.to_owned(), qos, true, false);
+    assert_eq!(bench.messages(3), [kept("t/1", "new", 1), kept("t/2", "two", 0)]);
+    bench.subscribe(3, &[("t/1", QoS::AtMostOnce)]);
+    assert_eq!(bench.messages(3), [kept("t/1", "new", 0)]);
+    // An empty one clears it, and is itself a message for those who are there.
+    bench.publish(2, retained("t/1", QoS::AtMostOnce, ""));
+    assert_eq!(bench.messages(1), one("t/1", "", 0));
+    bench.connect(4, connect("d"));
+    bench.subscribe(4, &[("#", QoS::AtMostOnce)]);
+    assert_eq!(bench.messages(4), [kept("t/2", "two", 0)]);
+    assert_eq!(bench.broker.retained().count(), 1);
+}
+
+#[test]
+fn a_persistent_session_waits_for_its_client() {
+    let mut bench = Bench::new();
+    bench.connect(2, connect("b"));
+    assert!(!bench.connect(1, persistent("a")));
+    bench.subscribe(1, &[("t", QoS::ExactlyOnce)]);
+    bench.send(1, Packet::Disconnect);
+    assert!(bench.is_closed(1));
+    for (n, qos) in QOS.into_iter().enumerate() {
+        bench.publish(2, publish("t", qos, n as u16 + 1, &n.to_string()));
+    }
+    assert!(bench.connect(3, persistent("a")));
+    assert_eq!(bench.payloads(3), ["1", "2"], "in order; nothing is promised at quality of service 0");
+    bench.event(3, StreamEvent::Lost);
+    assert!(bench.connect(4, persistent("a")));
+    let again: Vec<_> = bench.messages(4).into_iter().map(|m| (m.1, m.4)).collect();
+    assert_eq!(again, [("1".to_owned(), true), ("2".to_owned(), true)], "sent before, and not acknowledged");
+    // A clean session forgets all that, and leaves nothing.
+    assert!(!bench.connect(5, connect("a")));
+    bench.publish(2, publish("t", QoS::AtLeastOnce, 9, "lost"));
+    assert!(bench.take(5).is_empty());
+    bench.subscribe(5, &[("t", QoS::ExactlyOnce)]);
+    bench.event(5, StreamEvent::PeerClosed);
+    assert!(!bench.connect(6, persistent("a")));
+    bench.publish(2, publish("t", QoS::AtLeastOnce, 9, "lost"));
+    assert!(bench.take(6).is_empty());
+}
+
+#[test]
+fn each_step_of_a_delivery_survives_a_lost_connection() {
+    let mut bench = Bench::new();
+    bench.connect(2, connect("b"));
+    bench.connect(1, persistent("a"));
+    bench.subscribe(1, &[("t", QoS::ExactlyOnce)]);
+    bench.publish(2, publish("t", QoS::ExactlyOnce, 1, "x"));
+    let id = match &bench.take(1)[..] {
+        [Packet::Publish(p)] => p.pkid,
+        other => panic!("{other:?}"),
+    };
+    bench.send(1, Packet::PubRec(PubRec::new(id)));
+    bench.take(1);
+    bench.event(1, StreamEvent::Lost);
+    bench.connect(3, persistent("a"));
+    assert_eq!(bench.take(3), [Packet::PubRel(PubRel::new(id))]);
+    bench.send(3, Packet::PubComp(PubComp::new(id)));
+    bench.event(3, StreamEvent::Lost);
+    bench.connect(4, persistent("a"));
+    assert!(bench.take(4).is_empty());
+    bench.take(2);
+    // The other direction: a copy sent again after the connection was lost is not published again.
+    bench.subscribe(2, &[("up", QoS::AtMostOnce)]);
+    let up = publish("up", QoS::ExactlyOnce, 3, "once");
+    bench.publish(4, up.clone());
+    bench.event(4, StreamEvent::Lost);
+    bench.connect(5, persistent("a"));
+    bench.publish(5, Publish { dup: true, ..up });
+    assert_eq!(bench.take(5), [Packet::PubRec(PubRec::new(3))]);
+    assert_eq!(bench.payloads(2), ["once"]);
+}
+
+#[test]
+fn twenty_messages_are_under_way_and_the_rest_waits() {
+    let mut bench = Bench::new();
+    bench.connect(1, connect("a"));
+    bench.connect(2, connect("b"));
+    bench.subscribe(1, &[("t", QoS::AtLeastOnce)]);
+    for n in 0..30 {
+        bench.publish(2, publish("t", QoS::AtLeastOnce, 1, &n.to_string()));
+    }
+    let mut received = bench.take(1);
+    assert_eq!(received.len(), 20);
+    let mut at = 0;
+    while at < received.len() {
+        let Packet::Publish(p) = &received[at] else { panic!() };
+        assert_eq!(p.payload, at.to_string());
+        bench.send(1, Packet::PubAck(PubAck::new(p.pkid)));
+        received.extend(bench.take(1));
+        at += 1;
+    }
+    assert_eq!(at, 30);
+}
+
+#[test]
+fn what_does_not_fit_is_dropped_and_said() {
+    let mut bench = Bench::new();
+    bench.connect(1, persistent("a"));
+    bench.connect(2, connect("b"));
+    bench.subscribe(1, &[("t", QoS::AtLeastOnce)]);
+    bench.event(1, StreamEvent::Lost);
+    for n in 0..1001 {
+        bench.broker.take_events();
+        bench.publish(2, publish("t", QoS::AtLeastOnce, 1, &n.to_string()));
+    }
+    let dropped = BrokerEventKind::Dropped { topic: "t".to_owned() };
+    assert_eq!(bench.broker.take_events().last().unwrap().kind, dropped);
+    let filters: Vec<String> = (0..257).map(|n| n.to_string()).collect();
+    let filters: Vec<(&str, QoS)> = filters.iter().map(|filter| (filter.as_str(), QoS::AtMostOnce)).collect();
+    bench.take(2);
+    bench.send(2, subscribe(&filters));
+    let answer = bench.take(2);
+    let [Packet::SubAck(answer)] = &answer[..] else { panic!() };
+    assert_eq!(answer.return_codes[255], SubscribeReasonCode::Success(QoS::AtMostOnce));
+    assert_eq!(answer.return_codes[256], SubscribeReasonCode::Failure);
+    for id in 3..300 {
+        bench.open(id);
+    }
+    assert!(bench.links[&299].is_aborted && !bench.links[&200].is_closed);
+}
+
+#[test]
+fn silence_ends_at_one_and_a_half_keepalives() {
+    let mut bench = Bench::new();
+    bench.connect(1, connect("watcher"));
+    bench.subscribe(1, &[("will", QoS::AtMostOnce)]);
+    bench.connect(2, Connect { keep_alive: 20, ..with_will("a", QoS::AtMostOnce, false) });
+    bench.advance_to(29 * PS_PER_S);
+    bench.send(2, Packet::PingReq);
+    assert_eq!(bench.take(2), [Packet::PingResp]);
+    // Half a packet is no packet.
+    bench.raw(2, &[0xc0]);
+    bench.advance_to(59 * PS_PER_S - 1);
+    assert!(!bench.is_closed(2) && bench.take(1).is_empty());
+    bench.advance_to(59 * PS_PER_S);
+    assert!(bench.is_closed(2));
+    assert_eq!(bench.payloads(1), ["a"]);
+    assert_eq!(bench.reasons(), [DisconnectReason::KeepAlive]);
+    assert_eq!(bench.broker.next_wake_ps(), u64::MAX, "a keepalive of 0 promises nothing");
+}
+
+#[test]
+fn a_will_is_done_unless_the_client_says_goodbye() {
+    let mut bench = Bench::new();
+    bench.connect(1, connect("watcher"));
+    bench.subscribe(1, &[("will", QoS::ExactlyOnce)]);
+    bench.connect(2, with_will("polite", QoS::AtLeastOnce, true));
+    bench.send(2, Packet::Disconnect);
+    assert!(bench.is_closed(2) && bench.take(1).is_empty());
+    bench.connect(3, with_will("lost", QoS::AtLeastOnce, true));
+    bench.event(3, StreamEvent::Lost);
+    assert!(!bench.is_closed(3), "there is nothing left to close");
+    bench.connect(4, with_will("closed", QoS::ExactlyOnce, false));
+    bench.event(4, StreamEvent::PeerClosed);
+    let told: Vec<_> = bench.messages(1).into_iter().map(|m| (m.1, m.2)).collect();
+    assert_eq!(told, [("lost".to_owned(), 1), ("closed".to_owned(), 2)]);
+    assert_eq!(bench.broker.retained().map(|m| &m.payload[..]).collect::<Vec<_>>(), [b"lost"]);
+}
+
+#[test]
+fn overlapping_subscriptions_give_one_copy_and_dollar_topics_stay_apart() {
+    let mut bench = Bench::new();
+    bench.connect(1, connect("a"));
+    bench.subscribe(1, &[("#", QoS::AtMostOnce), ("t/+", QoS::AtLeastOnce), ("t/1", QoS::AtMostOnce)]);
+    bench.connect(2, connect("b"));
+    bench.publish(2, publish("t/1", QoS::ExactlyOnce, 1, "x"));
+    assert_eq!(bench.messages(1), one("t/1", "x", 1));
+    bench.publish(2, publish("$own/1", QoS::AtMostOnce, 0, "hidden"));
+    assert!(bench.take(1).is_empty());
+    let gone = ["#", "t/+", "never"].map(str::to_owned).to_vec();
+    bench.send(1, Packet::Unsubscribe(Unsubscribe { pkid: 4, topics: gone }));
+    assert_eq!(bench.take(1).len(), 1);
+    bench.publish(2, publish("t/2", QoS::AtMostOnce, 0, "nobody"));
+    bench.publish(2, publish("t/1", QoS::AtMostOnce, 0, "still"));
+    assert_eq!(bench.messages(1), one("t/1", "still", 0));
+}
+
+#[test]
+fn the_operator_publishes_at_a_time() {
+    let mut bench = Bench::new();
+    bench.connect(1, connect("a"));
+    bench.subscribe(1, &[("t", QoS::AtLeastOnce)]);
+    let message = |payload: &str| Message {
+        topic: "t".to_owned(),
+        payload: payload.as_bytes().to_vec(),
+        qos: Qos::AtLeastOnce,
+        retain: true,
+    };
+    bench.broker.publish(5 * PS_PER_MS, message("late")).unwrap();
+    bench.broker.publish(3 * PS_PER_MS, message("early")).unwrap();
+    bench.advance_to(4 * PS_PER_MS);
+    assert_eq!(bench.payloads(1), ["early"]);
+    bench.advance_to(5 * PS_PER_MS);
+    assert_eq!(bench.payloads(1), ["late"]);
+    let bad = Message { topic: "t/#".to_owned(), ..message("x") };
+    assert_eq!(bench.broker.publish(0, bad), Err(PublishError::Topic("t/#".to_owned())));
+    let long = Message { payload: vec![0; 65_537], ..message("") };
+    assert_eq!(bench.broker.publish(0, long), Err(PublishError::Payload(65_537)));
+    let events = bench.broker.take_events();
+    let published =
+        events.iter().filter(|e| e.client.is_none() && e.kind == BrokerEventKind::Published(message("late")));
+    assert_eq!(published.map(|e| e.time_ps).collect::<Vec<_>>(), [5 * PS_PER_MS]);
+}
+
+#[test]
+fn an_observer_sees_it_all_and_a_lazy_one_the_newest() {
+    let mut bench = Bench::new();
+    bench.connect(1, Connect { keep_alive: 60, ..persistent("a") });
+    bench.subscribe(1, &[("t", QoS::AtLeastOnce)]);
+    bench.now_ps = 7;
+    bench.publish(1, publish("t", QoS::AtMostOnce, 0, "x"));
+    bench.send(1, Packet::Disconnect);
+    let from = Endpoint { address: [10, 0, 0, 1].into(), port: 1000 };
+    let message = Message { topic: "t".to_owned(), payload: b"x".to_vec(), qos: Qos::AtMostOnce, retain: false };
+    let expected = [
+        (0, BrokerEventKind::Connected { from, clean_session: false, session_present: false, keep_alive_s: 60 }),
+        (0, BrokerEventKind::Subscribed { filter: "t".to_owned(), granted: Some(Qos::AtLeastOnce) }),
+        (7, BrokerEventKind::Published(message)),
+        (7, BrokerEventKind::Disconnected(DisconnectReason::Disconnect)),
+    ];
+    let expected = expected.map(|(time_ps, kind)| BrokerEvent { time_ps, client: Some("a".to_owned()), kind });
+    assert_eq!(bench.broker.take_events(), expected);
+    bench.connect(2, connect("b"));
+    for n in 0..2000 {
+        bench.publish(2, publish("u", QoS::AtMostOnce, 0, &n.to_string()));
+    }
+    assert_eq!(bench.broker.events_dropped(), 2001 - 1024);
+    assert_eq!(bench.broker.take_events().len(), 1024);
+}
+
+fn any_qos() -> impl Strategy<Value = QoS> {
+    prop::sample::select(QOS.to_vec())
+}
+
+/// Packets as rumqttc writes them, and what should be read.
+fn any_packet() -> impl Strategy<Value = (Packet, codec::ClientPacket)> {
+    use codec::ClientPacket as C;
+    let ours = |qos: QoS| Qos::from_number(qos as u8).unwrap();
+    let text = "[a-z/]{1,300}";
+    let message = move |topic: &str, payload: &[u8], qos, retain| Message {
+        topic: topic.to_owned(),
+        payload: payload.to_vec(),
+        qos: ours(qos),
+        retain,
+    };
+    let publish = (text, any::<Vec<u8>>(), any_qos(), 1u16.., any::<(bool, bool)>()).prop_map(
+        move |(topic, payload, qos, id, (dup, retain))| {
+            let (id, dup) = if qos == QoS::AtMostOnce { (0, false) } else { (id, dup) };
+            let read = C::Publish { dup, id, message: message(&topic, &payload, qos, retain) };
+            let sent = Publish { dup, retain, qos, topic, pkid: id, payload: payload.into() };
+            (Packet::Publish(sent), read)
+        },
+    );
+    let will = prop::option::of((text, any::<Vec<u8>>(), any_qos(), any::<bool>()));
+    let login = prop::option::of(("[a-z]{1,9}", "[a-z]{1,9}"));
+    let connect = ("[a-z]{0,30}", any::<bool>(), any::<u16>(), will, login).prop_map(
+        move |(client_id, clean_session, keep_alive_s, will, login)| {
+            let mut sent = Connect { clean_session, keep_alive: keep_alive_s, ..Connect::new(client_id.clone()) };
+            sent.last_will = will.clone().map(|(t, payload, qos, retain)| LastWill::new(t, payload, qos, retain));
+            sent.login = login.clone().map(|(user, password)| Login::new(user, password));
+            let read = C::Connect(Box::new(codec::Connect {
+                client_id,
+                clean_session,
+                keep_alive_s,
+                will: will.map(|(topic, payload, qos, retain)| message(&topic, &payload, qos, retain)),
+                user: login.clone().map(|(user, _)| user),
+                password: login.map(|(_, password)| password.into_bytes()),
+            }));
+            (Packet::Connect(sent), read)
+        },
+    );
+    let subscribe = (1u16.., prop::collection::vec((text, any_qos()), 1..5)).prop_map(move |(id, filters)| {
+        let sent = filters.iter().map(|(filter, qos)| SubscribeFilter::new(filter.clone(), *qos)).collect();
+        let read = C::Subscribe { id, filters: filters.into_iter().map(|(f, qos)| (f, ours(qos))).collect() };
+        (Packet::Subscribe(Subscribe { pkid: id, filters: sent }), read)
+    });
+    let unsubscribe = (1u16.., prop::collection::vec(text, 1..5)).prop_map(|(id, filters)| {
+        (Packet::Unsubscribe(Unsubscribe { pkid: id, topics: filters.clone() }), C::Unsubscribe { id, filters })
+    });
+    let acknowledgement = (1u16.., 0..6).prop_map(|(id, kind)| match kind {
+        0 => (Packet::PubAck(PubAck::new(id)), C::PubAck(id)),
+        1 => (Packet::PubRec(PubRec::new(id)), C::PubRec(id)),
+        2 => (Packet::PubRel(PubRel::new(id)), C::PubRel(id)),
+        3 => (Packet::PubComp(PubComp::new(id)), C::PubComp(id)),
+        4 => (Packet::PingReq, C::PingReq),
+        _ => (Packet::Disconnect, C::Disconnect),
+    });
+    prop_oneof![publish, connect, subscribe, unsubscribe, acknowledgement]
+}
+
+proptest! {
+    #[test]
+    fn another_codec_s_packets_are_read((packet, expected) in any_packet(), more: Vec<u8>) {
+        let bytes = written(&packet);
+        for length in 0..bytes.len() {
+            prop_assert_eq!(codec::decode(&bytes[..length]), Ok(None));
+        }
+        let length = bytes.len();
+        prop_assert_eq!(codec::decode(&[bytes, more].concat()), Ok(Some((expected, length))));
+    }
+
+    #[test]
+    fn any_bytes_are_read_or_refused(bytes: Vec<u8>) {
+        if let Ok(Some((_, length))) = codec::decode(&bytes) {
+            prop_assert!(length <= bytes.len());
+        }
+    }
+
+    /// Damaged packets in any cut: no panic, and the cut changes nothing.
+    #[test]
+    fn any_stream_in_any_cut_has_one_meaning(
+        packets in prop::collection::vec(any_packet(), 0..20),
+        damage in prop::option::of((any::<prop::sample::Index>(), any::<u8>())),
+        cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..20),
+    ) {
+        let mut stream = written(&Packet::Connect(connect("a")));
+        stream.extend(packets.iter().flat_map(|(packet, _)| written(packet)));
+        if let Some((at, value)) = damage {
+            let at = at.index(stream.len());
+            stream[at] = value;
+        }
+        let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut.index(stream.len())).collect();
+        cuts.extend([0, stream.len()]);
+        cuts.sort_unstable();
+        let (mut whole, mut pieces) = (Bench::new(), Bench::new());
+        whole.open(1);
+        whole.raw(1, &stream);
+        pieces.open(1);
+        for cut in cuts.windows(2) {
+            pieces.raw(1, &stream[cut[0]..cut[1]]);
+        }
+        prop_assert_eq!(&whole.links[&1].received, &pieces.links[&1].received);
+        prop_assert_eq!(whole.is_closed(1), pieces.is_closed(1));
+        prop_assert_eq!(whole.broker.take_events(), pieces.broker.take_events());
+    }
+
+    /// A client with a persistent session comes, goes, and acknowledges as it likes. In the end it has every message of
+    /// quality of service 1 at least once and of 2 exactly once, those of each in the order they were published.
+    #[test]
+    fn what_is_promised_is_kept(steps in prop::collection::vec((0u8..6, 0usize..4), 0..200)) {
+        let mut bench = Bench::new();
+        bench.connect(1, connect("publisher"));
+        let mut here = 2;
+        bench.connect(here, persistent("subscriber"));
+        bench.subscribe(here, &[("t", QoS::ExactlyOnce)]);
+        let mut unread: Vec<Packet> = Vec::new();
+        let mut is_here = true;
+        let mut published = [0u32; 2];
+        let mut received: [Vec<u32>; 2] = Default::default();
+        let mut seen = std::collections::BTreeSet::new();
+        // At the end the client stays until nothing is left to say.
+        for (what, n) in steps.into_iter().chain(std::iter::once((3, 0))).chain(std::iter::repeat_n((2, 0), 2000)) {
+            match what {
+                0 | 1 => {
+                    let qos = QOS[usize::from(what) + 1];
+                    let payload = published[usize::from(what)].to_string();
+                    published[usize::from(what)] += 1;
+                    bench.publish(1, publish("t", qos, 1, &payload));
+                    bench.send(1, Packet::PubRel(PubRel::new(1)));
+                }
+                2 | 5 if is_here => {
+                    for packet in std::mem::take(&mut unread).into_iter().chain(bench.take(here)) {
+                        let answer = match packet {
+                            Packet::Publish(p) => {
+                                let number: u32 = std::str::from_utf8(&p.payload).unwrap().parse().unwrap();
+                                if p.qos == QoS::AtLeastOnce {
+                                    received[0].push(number);
+                                    Packet::PubAck(PubAck::new(p.pkid))
+                                } else {
+                                    if seen.insert(p.pkid) {
+                                        received[1].push(number);
+                                    }
+                                    Packet::PubRec(PubRec::new(p.pkid))
+                                }
+                            }
+                            Packet::PubRel(release) => {
+                                seen.remove(&release.pkid);
+                                Packet::PubComp(PubComp::new(release.pkid))
+                            }
+                            other => panic!("{other:?}"),
+                        };
+                        bench.send(here, answer);
+                    }
+                }
+                3 if !is_here => {
+                    here += 1;
+                    prop_assert!(bench.connect(here, persistent("subscriber")));
+                    is_here = true;
+                }
+                4 if is_here => {
+                    // Some of what was sent has arrived, the rest is lost.
+                    unread.extend(bench.take(here));
+                    unread.truncate(n);
+                    for packet in unread.drain(..) {
+                        if let Packet::Publish(p) = packet && p.qos == QoS::ExactlyOnce && seen.insert(p.pkid) {
+                            received[1].push(std::str::from_utf8(&p.payload).unwrap().parse().unwrap());
+                        }
+                    }
+                    bench.event(here, StreamEvent::Lost);
+                    is_here = false;
+                }
+                _ => {}
+            }
+        }
+        prop_assert_eq!(&received[1], &(0..published[1]).collect::<Vec<_>>());
+        let mut firsts = Vec::new();
+        for number in &received[0] {
+            if !firsts.contains(number) {
+                firsts.push(*number);
+            }
+        }
+        prop_assert_eq!(firsts, (0..published[0]).collect::<Vec<_>>());
+    }
+}
