@@ -107,6 +107,12 @@ fn bad_usage_is_one_line_with_the_nearest_name() {
     files.file("other.toml", b"server_public_key = { seed = 5 }");
     let names = ["other.toml", "server_public_key", "leave out --cloud"];
     refused(dir, &["run", image, "--dct", "other.toml", "--cloud"], &names);
+    refused(dir, &["run", image, "--cloud", "otta app.bin"], &["did you mean ota?"]);
+    refused(dir, &["run", "--cloud", image], &["image files go before --cloud"]);
+    refused(dir, &["run", image, "--cloud", "ota nothing.bin at 1s"], &["nothing.bin"]);
+    refused(dir, &["run", image, "--cloud", "heal 9.9.9"], &["9.9.9", "2.2.0"]);
+    files.file("app.elf", b"\x7fELF and more");
+    refused(dir, &["run", image, "--cloud", "ota app.elf"], &["app.elf", "give the .bin"]);
     refused(dir, &["inspct"], &["inspect"]);
     refused(dir, &["run", image, "--for", "30"], &["30s"]);
     refused(dir, &["run", image, "--until", "client_helo"], &["did you mean client_hello?"]);
@@ -386,4 +392,21 @@ fn genuine_firmware_shows_its_tasks_and_its_led() {
     assert_eq!(task("IDLE")["priority"], 0);
     assert!(task("app_thread")["free_bytes"].as_i64().unwrap() > 0);
     assert_eq!(tasks.iter().filter(|task| task["state"] == "running").count(), 1);
+}
+
+#[test]
+fn a_command_to_the_device_service_that_is_not_done_is_a_failed_expectation() {
+    let files = Files::new();
+    files.file("loop", &bare_metal(LOOP, 0));
+    files.file("app.bin", &[7; 100]);
+    let arguments =
+        ["run", "loop@0x08000000", "--for", "20ms", "--json", "--cloud", "ota app.bin at 10ms", "--cloud", "ping"];
+    let output = lockstep(files.path(), &arguments);
+    assert_eq!(output.status.code(), Some(1));
+    let text = String::from_utf8(output.stdout).unwrap();
+    let summary: serde_json::Value = serde_json::from_str(text.lines().last().unwrap()).unwrap();
+    assert_eq!(summary["cloud"][0]["command"], "ota app.bin at 10ms");
+    assert_eq!(summary["cloud"][0]["outcome"], "waiting", "no device is connected");
+    let kinds: Vec<_> = summary["findings"].as_array().unwrap().iter().map(|finding| &finding["kind"]).collect();
+    assert_eq!(kinds, ["command_failed", "command_failed"]);
 }

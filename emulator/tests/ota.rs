@@ -145,7 +145,6 @@ fn a_new_application(version: &str, update: UpdateSettings) {
     assert_ne!(bench.flash(APP_PLACE, APP.len()), APP);
     bench.run(ota_s);
     assert_eq!(bench.machine.observer.led().state().to_string(), "breathing cyan", "{version}");
-    // 0.5.2 runs in safe mode on a table of ours with erased flags; see the row's own test below.
     assert_eq!(bench.answer(call), "1", "{version}");
     assert_eq!(bench.answer(ping), "acknowledged");
     assert_eq!(bench.answer(event), "acknowledged");
@@ -282,4 +281,55 @@ fn a_device_in_safe_mode_is_healed() {
     assert!(bench.lines[0].1.starts_with("lockstep-app 1 loop 1 "), "{:?}", bench.lines);
     bench.assert_healthy();
     row(&["1.5.0, application needs 1.5.1".to_owned(), s(seen_ps), s(bench.lines[0].0)]);
+}
+
+/// What the device acknowledges and does not take, and what it takes and cannot run.
+#[test]
+fn a_damaged_application_is_not_taken_and_one_that_needs_more_ends_in_safe_mode() {
+    let test = "a_damaged_application_is_not_taken";
+    let Some(set) = vendor_set("2.2.0", test) else { return };
+    let mut damaged = APP.to_vec();
+    damaged[300] ^= 1;
+    for (image, is_taken, led) in [(damaged, false, "breathing cyan"), (needing(9999), true, "breathing magenta")] {
+        let mut bench = Bench::new(&set, &[], UpdateSettings::default());
+        let before = bench.flash(APP_PLACE, 0x2_0000);
+        let ota = bench.command("ota", 25, Action::Update(vec![cloud::upload("app.bin", &image)]));
+        bench.run_while_open(ota, 60);
+        let delivered = |kind: &CloudEventKind| matches!(kind, CloudEventKind::UpdateDelivered { .. });
+        assert_eq!(bench.count(delivered), 1, "acknowledged either way");
+        let expected = if is_taken {
+            CommandState::Done { answer: "the device has it".to_owned() }
+        } else {
+            CommandState::Failed { reason: "app.bin: the device came back without it".to_owned() }
+        };
+        assert_eq!(bench.state(ota), expected);
+        bench.run(bench.machine.now().time_ps / PS_PER_S + 5);
+        assert_eq!(bench.machine.observer.led().state().to_string(), led);
+        assert_eq!(bench.flash(APP_PLACE, image.len()) == image, is_taken);
+        assert_eq!(bench.flash(APP_PLACE, 0x2_0000) == before, !is_taken);
+        assert!(bench.lines.is_empty(), "our application runs in neither case");
+        bench.assert_healthy();
+    }
+}
+
+#[test]
+fn an_updated_run_is_the_same_however_it_is_cut() {
+    let Some(set) = vendor_set("2.2.0", "an updated run is the same however it is cut") else { return };
+    let bench = || {
+        let mut bench = Bench::new(&set, &[], UpdateSettings::default());
+        bench.command("ota", 25, our_application());
+        bench
+    };
+    let mut plain = bench();
+    plain.run(30);
+    assert_eq!(plain.state(0), CommandState::Running);
+    let mut cut = bench();
+    // Before the command, between UpdateBegin and UpdateReady, among the chunks, in the boot loader's copying.
+    for at_ms in [24_999, 25_800, 27_070, 27_500, 28_400] {
+        cut.machine.run_until_ps(at_ms * PS_PER_MS).unwrap();
+        let bytes = postcard::to_stdvec(&cut.machine.snapshot()).unwrap();
+        cut.machine = Machine::restore(&postcard::from_bytes(&bytes).unwrap(), false).unwrap();
+    }
+    cut.run(30);
+    assert_eq!(cut.machine.state_hash(), plain.machine.state_hash());
 }

@@ -50,12 +50,13 @@ struct Told {
     v: Option<BTreeMap<String, u8>>,
 }
 
+/// An empty place has neither function nor version.
 #[derive(Deserialize)]
 struct ToldModule {
     l: Option<String>,
-    f: String,
-    n: String,
-    v: u16,
+    f: Option<String>,
+    n: Option<String>,
+    v: Option<u16>,
     u: Option<String>,
     #[serde(default)]
     d: Vec<ToldNeed>,
@@ -82,8 +83,8 @@ fn kind(function: &str, index: &str) -> Option<ModuleKind> {
 impl ToldModule {
     fn read(&self) -> Option<DeviceModule> {
         let needs = self.d.iter().filter_map(|need| Some(Need { kind: kind(&need.f, &need.n)?, version: need.v }));
-        let (kind, needs) = (kind(&self.f, &self.n)?, needs.collect());
-        Some(DeviceModule { kind, version: self.v, sha256: self.u.clone(), needs })
+        let (kind, needs) = (kind(self.f.as_ref()?, self.n.as_ref()?)?, needs.collect());
+        Some(DeviceModule { kind, version: self.v?, sha256: self.u.clone(), needs })
     }
 }
 
@@ -130,7 +131,7 @@ mod tests {
         let mut description = Description::default();
         assert!(description.take(
             r#"{"p":10,"m":[{"s":131072,"l":"m","vc":30,"vv":30,"f":"s","n":"1","v":17,"d":[{"f":"s","n":"3","v":16,"_":""}]},
-                {"s":131072,"l":"b","f":"u","n":"1","v":9,"d":[]}]}"#
+                {"s":131072,"l":"b","f":"u","n":"1","v":9,"d":[]},{"s":131072,"l":"f","vc":30,"vv":0,"d":[]}]}"#
         ));
         assert!(description.take(r#"{"f":["brew"],"v":{"cups":2,"hot":1,"heat":9,"name":4}}"#));
         let kind = |index| ModuleKind { function: SYSTEM_PART, index };
