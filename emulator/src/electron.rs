@@ -88,6 +88,25 @@ impl LineEvent {
     }
 }
 
+/// Packets between modem and network.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PacketCounts {
+    /// Sent by the modem, the lost ones too.
+    pub sent: u64,
+    /// Received by it.
+    pub received: u64,
+    /// Lost on the link, either way.
+    pub lost: u64,
+}
+
+impl PacketCounts {
+    fn count(&mut self, packet: &Captured) {
+        self.sent += u64::from(packet.is_outbound);
+        self.received += u64::from(!packet.is_outbound && !packet.is_lost);
+        self.lost += u64::from(packet.is_lost);
+    }
+}
+
 /// What the board's parts did that somebody may want to see. Not part of the simulated state: taken away as it comes.
 #[derive(Clone, Debug, Default)]
 pub struct BoardEvents {
@@ -130,6 +149,8 @@ pub struct Electron {
     events: BoardEvents,
     #[serde(skip)]
     watches_traffic: bool,
+    #[serde(skip)]
+    packet_counts: PacketCounts,
 }
 
 impl Electron {
@@ -143,12 +164,18 @@ impl Electron {
             i2c_target: None,
             events: BoardEvents::default(),
             watches_traffic: false,
+            packet_counts: PacketCounts::default(),
         }
     }
 
     /// Observes every character on the modem's line and every packet from now on. Who does not ask does not pay.
     pub fn watch_traffic(&mut self) {
         self.watches_traffic = true;
+    }
+
+    /// Packets between modem and network since this object was made or restored.
+    pub fn packet_counts(&self) -> PacketCounts {
+        self.packet_counts
     }
 
     /// Takes the observations made since the last call, if there are any.
@@ -183,6 +210,7 @@ impl Electron {
         self.events.broker.extend(network.broker_mut().map(Broker::take_events).unwrap_or_default());
         self.events.http.extend(network.http_mut().map(HttpServer::take_requests).unwrap_or_default());
         let packets = network.take_captured();
+        packets.iter().for_each(|packet| self.packet_counts.count(packet));
         let outputs = self.modem.drain_outputs();
         if self.watches_traffic {
             self.events.packets.extend(packets);

@@ -152,8 +152,10 @@ impl Connection {
             )
         };
         tokio::select! {
-            ended = both => ended.map(|_| true),
+            // First: a run that drops its end also ends what is to be written.
+            biased;
             _ = &mut self.reset => Ok(false),
+            ended = both => ended.map(|_| true),
         }
     }
 

@@ -55,9 +55,9 @@ impl Clock {
         })
     }
 
-    /// The network's time, without a zone.
-    fn from_unix(unix_s: u64, now_ps: u64) -> Self {
-        Self { set_ps: now_ps, local_s: unix_s, zone_quarters: 0 }
+    /// The network's time, which it was at power-on of the world, without a zone.
+    fn from_unix(unix_s: u32) -> Self {
+        Self { set_ps: 0, local_s: u64::from(unix_s), zone_quarters: 0 }
     }
 }
 
@@ -109,7 +109,7 @@ impl Modem {
     /// What the clock says, for a message that comes now: the network's time if it tells one.
     pub(crate) fn network_clock(&self) -> Clock {
         match self.config.cell.network_time_unix_s {
-            Some(unix_s) => Clock::from_unix(u64::from(unix_s) + self.now_ps / PS_PER_S, self.now_ps),
+            Some(unix_s) => Clock::from_unix(unix_s),
             None => self.clock,
         }
     }
@@ -145,7 +145,7 @@ mod tests {
         ] {
             assert_eq!(Clock::parse(text, 0), None, "{text}");
         }
-        assert_eq!(Clock::from_unix(1_577_836_800, 0).text(0), "20/01/01,00:00:00+00");
+        assert_eq!(Clock::from_unix(1_577_836_800).text(PS_PER_S), "20/01/01,00:00:01+00");
     }
 
     proptest::proptest! {

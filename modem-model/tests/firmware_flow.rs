@@ -358,3 +358,108 @@ fn a_urc_keeps_its_distance_from_the_ok() {
     let silence_us = (first_of_urc - character_ps - last_of_ok) / lockstep_modem::time::PS_PER_US;
     assert!((800..=1200).contains(&silence_us), "{silence_us} us");
 }
+
+/// What differs between the models beside their names: PWR_ON, radio, bands, power saving.
+#[test]
+fn models_differ_as_their_manuals_say() {
+    use lockstep_modem::Model;
+    let ready = |model, low_us: u64| {
+        let mut client = Client::new(ModemConfig { model, ..ModemConfig::default() }, Network::default(), 1);
+        client.modem.set_power_key(0, false);
+        client.advance_to(low_us * lockstep_modem::time::PS_PER_US);
+        client.modem.set_power_key(client.now_ps, true);
+        client.wait_ms(15_000);
+        client
+    };
+    // 50 us switch a SARA-U2 on, a SARA-G350 wants 5 ms (UBX-13000995, table 8).
+    assert_eq!(ready(Model::SaraU270, 60).modem.power_state(), PowerState::On);
+    assert_eq!(ready(Model::SaraU270, 40).modem.power_state(), PowerState::Off);
+    assert_eq!(ready(Model::SaraG350, 4_000).modem.power_state(), PowerState::Off);
+    let mut g350 = ready(Model::SaraG350, 6_000);
+    g350.ok("ATE0;+CMEE=2");
+    assert_eq!(g350.ok("AT+URAT?;+UBANDSEL?"), "\r\n+URAT: 0\r\n\r\n+UBANDSEL: 850,900,1800,1900\r\n\r\nOK\r\n");
+    g350.ok("AT+URAT=0");
+    for command in ["AT+URAT=1", "AT+URAT=2", "AT+UPSV=3", "AT+UBANDSEL=2100"] {
+        assert_eq!(g350.command(command), "\r\n+CME ERROR: incorrect parameters\r\n", "{command}");
+    }
+    // A long press does not switch it off.
+    g350.modem.set_power_key(g350.now_ps, false);
+    g350.wait_ms(3000);
+    g350.modem.set_power_key(g350.now_ps, true);
+    g350.wait_ms(3000);
+    assert_eq!(g350.modem.power_state(), PowerState::On);
+    // On 2G a sleeping line listens at other times than on 3G.
+    g350.ok("AT+UPSV=1,40");
+    g350.wait_ms(300);
+    assert!(!g350.modem.cts());
+    let mut waited_ms = Vec::new();
+    for _ in 0..6 {
+        let start_ps = g350.now_ps;
+        while !g350.modem.cts() {
+            g350.wait_ms(1);
+        }
+        waited_ms.push((g350.now_ps - start_ps) / lockstep_modem::time::PS_PER_MS);
+        g350.wait_ms(25);
+    }
+    assert!(waited_ms.iter().skip(1).all(|ms| (1_950..=4_150).contains(ms)), "{waited_ms:?}");
+    assert!(waited_ms.iter().any(|ms| *ms > 2_520), "{waited_ms:?}");
+    let mut u270 = ready(Model::SaraU270, 50_000);
+    assert!(u270.ok("AT+UBANDSEL?").contains("+UBANDSEL: 900,1800,2100\r\n"));
+}
+
+/// With UPSV=2 the client's RTS puts the line to sleep; nothing is heard until RTS comes back and 20 ms have passed.
+#[test]
+fn upsv_2_sleeps_by_rts() {
+    let mut client = Client::ready();
+    client.ok("ATE0&K0");
+    client.ok("AT+UPSV=2");
+    client.modem.set_dte_rts(client.now_ps, false);
+    client.wait_ms(50);
+    client.send(b"AT\r");
+    client.wait_ms(500);
+    assert!(client.take().is_empty());
+    client.modem.set_dte_rts(client.now_ps, true);
+    client.wait_ms(5);
+    client.send(b"AT\r");
+    client.wait_ms(50);
+    assert!(client.take().is_empty(), "it wakes for 20 ms");
+    client.ok("AT");
+    // What the module has to say is sent, RTS or not: there is no flow control.
+    client.ok("AT+CREG=1");
+    client.modem.set_dte_rts(client.now_ps, false);
+    client.wait_ms(100);
+    client.modem.change(client.now_ps, lockstep_modem::Change::Coverage(false));
+    client.wait_ms(100);
+    assert_eq!(client.take(), b"\r\n+CREG: 2\r\n");
+    client.wait_ms(100);
+    client.send(b"AT\r");
+    client.wait_ms(100);
+    assert!(client.take().is_empty(), "asleep again");
+}
+
+/// `AT+CFUN=15` leaves the SIM unlocked, `16` asks for the PIN again.
+#[test]
+fn cfun_15_keeps_the_sim_and_16_does_not() {
+    use lockstep_modem::config::SimState;
+    let mut config = ModemConfig::default();
+    config.sim.state = SimState::Pin { pin: "1234".to_owned(), tries: 3 };
+    let mut client = Client::new(config, Network::default(), 1);
+    client.power_on();
+    client.wait_ms(6_000);
+    client.ok("AT+CPIN=\"1234\"");
+    for (command, state) in [("AT+CFUN=15", "READY"), ("AT+CFUN=16", "SIM PIN")] {
+        client.ok(command);
+        client.wait_ms(6_000);
+        assert!(client.ok("AT+CPIN?").contains(&format!("+CPIN: {state}\r\n")), "{command}");
+    }
+}
+
+/// With `AT+CTZU=1` the clock follows the network at registration.
+#[test]
+fn the_network_tells_the_time() {
+    let mut client = Client::ready();
+    assert!(client.ok("AT+CCLK?").contains("\"04/01/01,00:00:"));
+    client.ok("AT+CTZU=1;+CFUN=0;+CFUN=1");
+    client.wait_ms(15_000);
+    assert!(client.ok("AT+CCLK?").contains("\"20/01/01,00:00:3"));
+}

@@ -7,6 +7,7 @@ use common::Client;
 use lockstep_modem::config::{Admission, SimState};
 use lockstep_modem::events::{Count, Event, Fault, Occasion, What, When};
 use lockstep_modem::line::bit_ps;
+use lockstep_modem::network::{DirectionConfig, LinkConfig, NatConfig, Probability};
 use lockstep_modem::time::{DurationRange, PS_PER_MS};
 use lockstep_modem::{Change, Modem, ModemConfig, Network, Output, Plan};
 use lockstep_traces::Decisions;
@@ -70,6 +71,7 @@ fn socket_command() -> impl Strategy<Value = Vec<u8>> {
 fn change() -> impl Strategy<Value = Change> {
     prop_oneof![
         any::<bool>().prop_map(Change::Coverage),
+        any::<bool>().prop_map(Change::LinkDown),
         Just(Change::Detach),
         Just(Change::PdpDrop),
         any::<bool>().prop_map(Change::PdpRefused),
@@ -156,8 +158,27 @@ fn perform(client: &mut Client, act: &Act) {
     }
 }
 
+/// Half of the links do to packets whatever a link can do.
+fn network(seed: u64) -> Network {
+    if seed.is_multiple_of(2) {
+        return Network::default();
+    }
+    let bad = DirectionConfig {
+        bandwidth_bps: 50_000,
+        queue_bytes: 4_096,
+        loss: Probability::percent(5),
+        reordering: Probability::percent(5),
+        duplication: Probability::percent(5),
+        ..DirectionConfig::default()
+    };
+    let nat = NatConfig { tcp_idle_timeout: Some(DurationRange::ms(2_000, 9_000)), ..NatConfig::third_party_sim() };
+    let link = LinkConfig { uplink: bad.clone(), downlink: bad, nat, ..LinkConfig::default() };
+    let good = Network::default();
+    Network::new(link, good.peers().to_vec())
+}
+
 fn client(seed: u64, stride_ps: u64) -> Client {
-    let mut client = Client::new(ModemConfig::default(), Network::default(), seed);
+    let mut client = Client::new(ModemConfig::default(), network(seed), seed);
     client.power_on();
     client.wait_ms(12_000);
     // Something to talk through: packet data, a connected TCP socket and a UDP socket.
@@ -307,7 +328,7 @@ proptest! {
             }
         }
         // A reset puts any of it right. It waits for commands still to be executed: the last may switch the modem off.
-        for act in [Act::Change(Change::Supply(true)), Act::Lvloe(false), Act::Rts(true), Act::PowerKey(true), Act::Reset(true), Act::Wait(60_000),
+        for act in [Act::Change(Change::Supply(true)), Act::Lvloe(false), Act::Rts(true), Act::PowerKey(true), Act::Reset(true), Act::Wait(8_000_000),
             Act::PowerKey(false), Act::Wait(20), Act::PowerKey(true), Act::Wait(6000),
             Act::Reset(false), Act::Wait(100), Act::Reset(true), Act::Wait(8000)] {
             perform(&mut client, &act);

@@ -212,8 +212,7 @@ fn every_wrong_use_is_an_error() {
 
 #[test]
 fn a_connection_is_refused_or_answered_by_nobody() {
-    let mut config = ModemConfig::default();
-    config.events = "coverage=off@60s".parse().unwrap();
+    let config = ModemConfig { events: "coverage=off@60s".parse().unwrap(), ..ModemConfig::default() };
     let mut client = online_with(config);
     client.ok("AT+USOCR=6;+USOCR=6");
     assert_eq!(client.command("AT+USOCO=0,\"192.0.2.7\",8"), REFUSED);

@@ -169,6 +169,10 @@ pub struct ModemArguments {
     /// Seed of every choice that the outside world makes.
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
+    /// Bridge what the echo service and the name server do not answer to the real network, through the gateway
+    /// (`lockstep-gateway bridge`) that listens on this Unix socket. The gateway says what is allowed.
+    #[arg(long, value_name = "SOCKET")]
+    pub gateway: Option<PathBuf>,
     /// A setting of modem, cell, SIM, PDP or link (`lockstep settings`).
     #[arg(long, value_name = "KEY=VALUE", value_parser = parse_key_value)]
     pub set: Vec<KeyValue>,

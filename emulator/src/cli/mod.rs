@@ -14,7 +14,7 @@ mod modem;
 mod operator;
 pub mod options;
 pub mod output;
-mod outside;
+pub mod outside;
 mod parts;
 mod press;
 mod run;

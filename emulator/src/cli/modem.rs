@@ -6,6 +6,7 @@ use lockstep_modem::network::directory;
 
 use super::arguments::{ModemArguments, PowerAtStart};
 use super::output::Output;
+use super::outside::GatewayLink;
 use super::parts::Parts;
 use super::{CliError, Outcome, settings, stop_on_interrupt};
 use crate::pcap::Capture;
@@ -25,6 +26,7 @@ pub fn modem(arguments: &ModemArguments) -> Result<Outcome, CliError> {
     let capture =
         arguments.pcap.as_deref().map(|path| Capture::create(path).map_err(CliError::io(path))).transpose()?;
     let baud_hz = if parts.modem.baud_hz == 0 { DEFAULT_BAUD_HZ } else { parts.modem.baud_hz };
+    let gateway = arguments.gateway.as_deref().map(GatewayLink::open).transpose()?;
     let terminal = Terminal::new(&arguments.pty, baud_hz).map_err(CliError::io(&arguments.pty))?;
     let stop = stop_on_interrupt();
     let mut output = Output::new();
@@ -36,6 +38,9 @@ pub fn modem(arguments: &ModemArguments) -> Result<Outcome, CliError> {
     output.finish()?;
     let network = network(&parts.modem, &parts.link, Some(&parts.update));
     let mut server = Server::new(Modem::new(parts.modem, network), arguments.seed, terminal, transcript, capture);
+    if let Some(gateway) = gateway {
+        server.attach(gateway);
+    }
     let went = (|| {
         if arguments.power == PowerAtStart::On {
             server.boot()?;

@@ -400,7 +400,7 @@ impl<'a> Runner<'a> {
         let is_paced = match self.pace {
             Pace::Free => false,
             Pace::Real => true,
-            Pace::Outside => self.outside.has_left(),
+            Pace::Outside => self.outside.may_answer(),
         };
         if !is_paced {
             return;

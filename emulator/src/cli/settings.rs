@@ -318,6 +318,13 @@ pub const SETTINGS: &[Setting] = &[
     timing!("modem.timing.close_timeout", close_timeout, "limit of the wait in AT+USOCL"),
     timing!("modem.timing.dns_retry", dns_retry, "wait for a DNS answer before the next try"),
     setting!("modem.timing.dns_tries", "a number", "DNS tries", modem.timing.dns_tries),
+    setting!(
+        "modem.timing.escape_guard_us",
+        "microseconds",
+        "silence before and after the +++ that ends a direct link",
+        modem.timing.escape_guard_us
+    ),
+    timing!("modem.timing.ping_round_trip", ping_round_trip, "an echo request of AT+UPING until its answer"),
     timing!("modem.timing.sleep_interval", sleep_interval, "AT+UPSV=1: between two moments of listening"),
     timing!("modem.timing.sleep_interval_2g", sleep_interval_2g, "the same on 2G"),
     timing!("modem.timing.register_timeout", register_timeout, "limit of AT+COPS=1"),
@@ -548,6 +555,21 @@ mod tests {
         assert_eq!(parts.modem.sim.state, SimState::Pin { pin: "1234".to_owned(), tries: 3 });
         assert_eq!(parts.soc.unique_id[..2], [1, 0x23]);
         assert_eq!(parts.modem.cell.admission, Admission::Roaming);
+    }
+
+    #[test]
+    fn a_link_is_chosen_for_both_directions_or_one() {
+        let mut parts = Parts::default();
+        let options =
+            ["link.loss=0.25%", "link.downlink.loss=12%", "link.outages=60s..2m,1h..1.5h", "sim.profile=third-party"];
+        apply(&mut parts, &options.map(key_value)).unwrap();
+        assert_eq!((parts.link.uplink.loss.ppm, parts.link.downlink.loss.ppm), (2_500, 120_000));
+        assert!(parts.link.is_out(119 * 1_000_000_000_000) && !parts.link.is_out(120 * 1_000_000_000_000));
+        assert_eq!(parts.link.outages.write(), "60s..120s,3600s..5400s");
+        assert!(parts.link.nat.enabled && parts.link.nat.udp_idle_timeout.is_some());
+        for wrong in ["link.loss=5", "link.loss=101%", "link.loss=0.00001%", "link.loss=.5%", "link.outages=2m..60s"] {
+            assert!(apply(&mut parts, &[key_value(wrong)]).is_err(), "{wrong}");
+        }
     }
 
     #[test]

@@ -59,7 +59,7 @@ pub fn rtac_serial(time_ps: u64, event: SerialEvent, lines: ControlLines, bytes:
     record.extend(u32::try_from(time.as_secs()).unwrap_or(u32::MAX).to_be_bytes());
     record.extend(time.subsec_micros().to_be_bytes());
     record.push(event as u8);
-    record.push(u8::from(lines.cts) * CTS | u8::from(lines.rts) * RTS);
+    record.push((u8::from(lines.cts) * CTS) | (u8::from(lines.rts) * RTS));
     record.extend([0, 0]);
     record.extend_from_slice(bytes);
     record

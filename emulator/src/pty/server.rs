@@ -14,6 +14,7 @@ use lockstep_traces::Decisions;
 
 use super::terminal::{ClientSettings, Ready, Terminal};
 use super::transcript::Transcript;
+use crate::cli::outside::GatewayLink;
 use crate::pcap::Capture;
 
 /// Start bit, eight data bits, stop bit.
@@ -22,6 +23,8 @@ const BITS_PER_CHARACTER: u64 = 10;
 const WAIT_MIN: Duration = Duration::from_millis(1);
 /// Longest wait, after which the request to end is looked at.
 const WAIT_MAX: Duration = Duration::from_millis(50);
+/// The same while a gateway may have something.
+const WAIT_MAX_GATEWAY: Duration = Duration::from_millis(5);
 /// How long to wait while no program has the slave open: the system does not tell when one opens it.
 const WAIT_CLOSED: Duration = Duration::from_millis(5);
 /// Characters are read as far ahead of their time on the wire: more than the shortest wait, and little enough that the
@@ -50,6 +53,7 @@ pub struct Server {
     terminal: Terminal,
     transcript: Option<Transcript>,
     capture: Option<Capture>,
+    gateway: Option<GatewayLink>,
     /// The instant of the modem's time `start_ps`.
     started: Instant,
     start_ps: u64,
@@ -83,6 +87,7 @@ impl Server {
             terminal,
             transcript,
             capture,
+            gateway: None,
             started: Instant::now(),
             is_open: false,
             wire_busy_until_ps: 0,
@@ -91,6 +96,12 @@ impl Server {
             unmodelled: BTreeSet::new(),
             traffic: Traffic::default(),
         }
+    }
+
+    /// What no peer in process answers goes to the real network.
+    pub fn attach(&mut self, gateway: GatewayLink) {
+        self.modem.network().attach_outside();
+        self.gateway = Some(gateway);
     }
 
     /// Switches the modem on and lets its time run ahead until it answers.
@@ -173,11 +184,31 @@ impl Server {
             entries.iter().for_each(|entry| capture.at(entry));
             capture.advance(to_ps)?;
         }
+        self.exchange(to_ps);
         self.note_unmodelled(to_ps)?;
         if !entries.is_empty() {
             self.flush()?;
         }
         Ok(())
+    }
+
+    /// Carries events between modem and gateway.
+    fn exchange(&mut self, now_ps: u64) {
+        let Some(gateway) = &mut self.gateway else { return };
+        let network = self.modem.network();
+        for outbound in network.take_outbound() {
+            gateway.send(outbound.event);
+        }
+        let Some(outside) = network.outside_mut() else { return };
+        while outside.room() > 0
+            && let Some(event) = gateway.receive()
+        {
+            outside.arrive(now_ps, event);
+        }
+        if let Some(reason) = gateway.lost() {
+            tracing::error!("the gateway is lost: {reason}; from here on there are no answers from outside");
+            self.gateway = None;
+        }
     }
 
     fn note_unmodelled(&mut self, now_ps: u64) -> Result<()> {
@@ -231,7 +262,8 @@ impl Server {
 
     fn wait(&self, now_ps: u64) -> Result<Ready> {
         let due_ps = self.modem.next_wake_ps().saturating_sub(now_ps);
-        let timeout = Duration::from_nanos(due_ps / 1000).clamp(WAIT_MIN, WAIT_MAX);
+        let wait_max = if self.gateway.is_some() { WAIT_MAX_GATEWAY } else { WAIT_MAX };
+        let timeout = Duration::from_nanos(due_ps / 1000).clamp(WAIT_MIN, wait_max);
         let wants_read = self.room(now_ps) > 0;
         let ready = self.terminal.wait(wants_read, !self.held.is_empty(), timeout)?;
         if ready.closed && !ready.readable {

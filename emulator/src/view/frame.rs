@@ -1,12 +1,18 @@
 //! One picture of a run, complete in itself: any frame may be dropped.
 
+use std::net::Ipv4Addr;
+
+use lockstep::electron::PacketCounts;
 use lockstep::rtos::Task;
 use lockstep::{CoreState, Machine};
+use lockstep_modem::{PowerState, RegistrationStatus, SocketView};
 use lockstep_peripherals::Pin;
 use lockstep_peripherals::board::Rgb;
 
 use crate::cli::duration::seconds;
 use crate::cli::options::STAGES;
+
+use super::update::Update;
 
 /// One picture of a run.
 #[derive(Clone, Debug, Default)]
@@ -35,10 +41,12 @@ pub struct Frame {
     pub stages: Vec<(&'static str, Option<String>)>,
     /// Tasks, if an RTOS was recognised.
     pub tasks: Option<Vec<Task>>,
-    /// The modem in some lines.
-    pub modem: Vec<String>,
-    /// Its sockets, a line each.
-    pub sockets: Vec<String>,
+    /// The modem.
+    pub modem: Modem,
+    /// Its open sockets.
+    pub sockets: Vec<SocketView>,
+    /// The newest update over the air.
+    pub update: Option<Update>,
     /// Faults so far.
     pub faults: usize,
     /// Things used that are not modelled.
@@ -49,15 +57,76 @@ pub struct Frame {
     pub other_lines: Vec<String>,
 }
 
+/// The modem at a glance.
+#[derive(Clone, Debug)]
+pub struct Modem {
+    /// What the module does.
+    pub power: PowerState,
+    /// For circuit and packet service.
+    pub registration: (RegistrationStatus, RegistrationStatus),
+    /// The operator's name while it is registered.
+    pub operator: String,
+    /// Signal strength as `AT+CSQ` codes it.
+    pub signal: u8,
+    /// The address, while a PDP context is up.
+    pub address: Option<Ipv4Addr>,
+    /// Bit rate of its line.
+    pub baud_hz: u32,
+    /// It can receive.
+    pub cts: bool,
+    /// Packets so far.
+    pub packets: PacketCounts,
+    /// What a socket holds for the client at most.
+    pub socket_limit_bytes: usize,
+}
+
+impl Default for Modem {
+    fn default() -> Self {
+        Self {
+            power: PowerState::Off,
+            registration: (RegistrationStatus::NotRegistered, RegistrationStatus::NotRegistered),
+            operator: String::new(),
+            signal: 99,
+            address: None,
+            baud_hz: 0,
+            cts: true,
+            packets: PacketCounts::default(),
+            socket_limit_bytes: 0,
+        }
+    }
+}
+
+impl Modem {
+    fn of(machine: &Machine) -> Self {
+        let electron = &machine.world.state.electron;
+        let (modem, config) = (&electron.modem, electron.modem.config());
+        let registration = modem.registration();
+        let is_up = modem.pdp_profiles().iter().any(|profile| profile.active);
+        let is_registered = registration.0.is_registered() || registration.1.is_registered();
+        let is_on = modem.power_state() == PowerState::On;
+        Self {
+            power: modem.power_state(),
+            registration,
+            operator: if is_registered { config.cell.operator_long.clone() } else { String::new() },
+            signal: if is_on && is_registered { config.cell.signal_strength } else { 99 },
+            address: is_up.then_some(config.pdp.address),
+            baud_hz: modem.baud_hz(),
+            cts: modem.cts(),
+            packets: electron.packet_counts(),
+            socket_limit_bytes: config.sockets.receive_bytes,
+        }
+    }
+}
+
+/// What the core is doing when it does nothing any more.
+pub const LOCKED_UP: &str = "LOCKED UP";
+
 const D7: Pin = lockstep::electron::D7;
 
 impl Frame {
     /// The machine as it is.
     pub fn of(machine: &Machine, tasks: Option<Vec<Task>>) -> Self {
         let state = &machine.world.state;
-        let modem = &state.electron.modem;
-        let (circuit, packet) = modem.registration();
-        let pdp = modem.pdp_profiles().iter().any(|profile| profile.active);
         let led = machine.observer.led();
         Self {
             time_ps: machine.now().time_ps,
@@ -65,7 +134,7 @@ impl Frame {
             core: match machine.core_state() {
                 CoreState::Running => None,
                 CoreState::WaitForInterrupt | CoreState::WaitForEvent => Some("asleep"),
-                CoreState::LockedUp => Some("LOCKED UP"),
+                CoreState::LockedUp => Some(LOCKED_UP),
             },
             led: led.rgb(),
             led_text: led.state().to_string(),
@@ -76,29 +145,8 @@ impl Frame {
                 .map(|(name, stage)| (*name, machine.observer.stage(*stage).map(|at| seconds(at.time_ps))))
                 .collect(),
             tasks,
-            modem: vec![
-                format!("power     {:?}", modem.power_state()),
-                format!("network   {circuit:?}"),
-                format!("packet    {packet:?}"),
-                format!("PDP       {}", if pdp { "active" } else { "inactive" }),
-                format!("line      {} bit/s, CTS {}", modem.baud_hz(), if modem.cts() { "ready" } else { "busy" }),
-            ],
-            sockets: modem
-                .sockets()
-                .iter()
-                .map(|socket| {
-                    let remote = socket.remote.map_or_else(|| "-".to_owned(), |remote| remote.to_string());
-                    format!(
-                        "{} {:?} :{} {remote} pending {} sent {} received {}",
-                        socket.handle,
-                        socket.protocol,
-                        socket.local_port,
-                        socket.pending_bytes,
-                        socket.sent_bytes,
-                        socket.received_bytes
-                    )
-                })
-                .collect(),
+            modem: Modem::of(machine),
+            sockets: state.electron.modem.sockets(),
             faults: machine.observer.faults().len(),
             unmodelled: state.ledger.entries().len(),
             ..Self::default()

@@ -2,6 +2,8 @@
 
 mod draw;
 mod frame;
+mod modem;
+mod update;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -19,6 +21,7 @@ use ratatui::crossterm::event::{self, Event as TerminalEvent, KeyCode, KeyEventK
 use crate::cli::show::{Event, Show, event_text, event_time_ps};
 use crate::cli::{CliError, duration::seconds};
 use frame::Frame;
+use update::Update;
 
 /// Host time between two frames.
 const FRAME_INTERVAL: Duration = Duration::from_millis(80);
@@ -35,6 +38,7 @@ pub struct LiveView {
     started: Instant,
     last_frame: Option<(Instant, u64, u64)>,
     rtos: RtosObserver,
+    update: Option<Update>,
     modem: VecDeque<String>,
     other: VecDeque<String>,
 }
@@ -56,6 +60,7 @@ impl LiveView {
             started: Instant::now(),
             last_frame: None,
             rtos: RtosObserver::default(),
+            update: None,
             modem: VecDeque::new(),
             other: VecDeque::new(),
         })
@@ -78,6 +83,9 @@ impl LiveView {
 impl Show for LiveView {
     fn event(&mut self, event: &Event, symbols: &SymbolTable) -> Result<(), CliError> {
         let line = format!("{:>10} {}", seconds(event_time_ps(event)), event_text(event, symbols));
+        if let Event::Cloud(cloud) = event {
+            Update::follow(&mut self.update, &cloud.kind);
+        }
         let lines = match event {
             Event::At(_) => &mut self.modem,
             // Both have places of their own.
@@ -106,6 +114,7 @@ impl Show for LiveView {
         frame.title.clone_from(&self.title);
         frame.speed = (time_ps - before_ps) as f64 / 1e12 / host_s;
         frame.mips = (instructions - before_instructions) as f64 / 1e6 / host_s;
+        frame.update.clone_from(&self.update);
         frame.modem_lines = self.modem.iter().cloned().collect();
         frame.other_lines = self.other.iter().cloned().collect();
         match self.frames.as_ref().map(|frames| frames.try_send(Box::new(frame))) {

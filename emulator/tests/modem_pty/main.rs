@@ -1,6 +1,9 @@
 //! `lockstep modem` as host programs meet it: on a pseudo-terminal, in real time.
 
 mod client;
+mod gateway;
+#[path = "../common/gateway_command.rs"]
+mod gateway_command;
 mod served;
 #[path = "../common/tshark.rs"]
 mod tshark;

@@ -247,6 +247,11 @@ impl Network {
         std::mem::take(&mut self.unmodelled)
     }
 
+    /// The link's settings, to change them from now on: a branch of a run may have another link.
+    pub fn link_mut(&mut self) -> &mut LinkConfig {
+        &mut self.link
+    }
+
     /// Begins or ends an outage: nothing passes, and neither end is told.
     pub(crate) fn set_down(&mut self, is_down: bool) {
         self.is_down = is_down;

@@ -213,6 +213,8 @@ impl Outside {
                     self.refused.push_back(opening);
                 }
                 self.host.refuse(connection, output);
+                // No gateway of ours says this of a connection that is open.
+                self.host.abort(now_ps, connection, output);
             }
             Inbound::Data { connection, bytes } => self.data(now_ps, connection, &bytes, output),
             Inbound::Finished { connection } => self.host.close(now_ps, connection, output),

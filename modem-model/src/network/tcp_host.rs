@@ -85,6 +85,10 @@ struct HostConnection {
 }
 
 impl HostConnection {
+    fn gives_way_to(&self, segment: &Segment) -> bool {
+        matches!(&self.phase, Phase::Open(tcp) if tcp.gives_way_to(segment))
+    }
+
     fn next_wake_ps(&self) -> u64 {
         match &self.phase {
             Phase::Open(tcp) => tcp.next_wake_ps(),
@@ -132,8 +136,13 @@ impl TcpHost {
         output: &mut PeerOutput,
         decisions: &mut Decisions,
     ) {
-        let found = self.connections.iter_mut().find(|(_, c)| (c.ours, c.theirs) == (to, from));
-        if let Some((&id, connection)) = found {
+        let is_ours = |c: &HostConnection| (c.ours, c.theirs) == (to, from);
+        let over = self.connections.iter().find(|(_, c)| is_ours(c) && c.gives_way_to(segment)).map(|(id, _)| *id);
+        if let Some(over) = over {
+            self.connections.remove(&over);
+            self.events.push_back((over, HostEvent::Closed));
+        }
+        if let Some((&id, connection)) = self.connections.iter_mut().find(|(_, c)| is_ours(c)) {
             connection.heard_ps = now_ps;
             match &mut connection.phase {
                 Phase::Open(tcp) => {
@@ -144,11 +153,12 @@ impl TcpHost {
                     }
                     self.settle(now_ps, id, output);
                 }
-                // The client repeats its SYN, or has given up.
+                // The client has given up, or repeats its SYN.
                 Phase::Asked(_) if segment.flags.rst => {
                     self.connections.remove(&id);
                     self.events.push_back((id, HostEvent::Lost(TcpFailure::Reset)));
                 }
+                Phase::Asked(syn) if is_opening(segment) => *syn = segment.clone(),
                 Phase::Asked(_) => {}
             }
             return;
@@ -457,6 +467,23 @@ mod tests {
         client.advance(bench.now_ps);
         bench.exchange(1, &mut client);
         assert_eq!((client.state(), bench.now_ps, bench.host.len()), (TcpState::Established, PS_PER_S, 1));
+    }
+
+    /// The host closed first and remembers the connection; a client that uses the port again does not wait for it.
+    #[test]
+    fn a_port_may_be_used_again_at_once() {
+        let mut bench = Bench::new(false);
+        let mut client = Connection::connect(TcpConfig::default(), 5);
+        bench.exchange(1, &mut client);
+        let mut output = PeerOutput::default();
+        bench.host.close(0, 0, &mut output);
+        give(0, output, &mut client);
+        client.close();
+        bench.exchange(1, &mut client);
+        assert_eq!((bench.host.tcp(0).unwrap().state(), client.state()), (TcpState::TimeWait, TcpState::Closed));
+        let mut client = Connection::connect(TcpConfig::default(), 1000);
+        bench.exchange(1, &mut client);
+        assert_eq!((client.state(), bench.host.len()), (TcpState::Established, 1));
     }
 
     #[test]

@@ -194,8 +194,10 @@ fn transfers_over_links() {
         ("64 kbit/s, 2 % and 2 %", both(mobile)),
         ("outage of 60 s", LinkConfig { outages: vec![outage], ..LinkConfig::default() }),
     ];
+    let head = ["64 KB echoed", "seed", "seconds", "repeated", "up", "lost", "down", "lost"];
+    let [name, seed, seconds, repeated, up, up_lost, down, down_lost] = head;
     let mut table =
-        "64 KB to the echo service and back       seconds  repeated      up  lost    down  lost\n".to_owned();
+        format!("{name:<24} {seed:>4} {seconds:>7} {repeated:>10} {up:>7} {up_lost:>5} {down:>7} {down_lost:>5}\n");
     for (name, link) in profiles {
         for seed in 1..=3 {
             table += &transfer(name, link.clone(), seed);

@@ -60,8 +60,8 @@ mod tests {
     use crate::line::bit_ps;
     use crate::modem::Output;
     use crate::network::tcp_host::{HostConfig, HostEvent, TcpHost};
-    use crate::network::{DirectionConfig, LinkConfig, Network, Packet, PeerOutput};
-    use crate::time::{DurationRange, PS_PER_MS};
+    use crate::network::{Network, Packet, PeerOutput};
+    use crate::time::PS_PER_MS;
     use lockstep_traces::Decisions;
 
     /// A modem with packet data, and a host that reaches it without a link between.
@@ -78,11 +78,7 @@ mod tests {
 
     impl World {
         fn new() -> Self {
-            // What the modem sends is taken from the capture; on the link it never arrives.
-            let latency = DurationRange::ms(3_600_000, 3_600_000);
-            let uplink = DirectionConfig { latency, ..DirectionConfig::default() };
-            let link = LinkConfig { uplink, ..LinkConfig::default() };
-            let mut modem = Modem::new(ModemConfig::default(), Network::new(link, vec![]));
+            let mut modem = Modem::new(ModemConfig::default(), Network::default());
             modem.set_power_key(0, false);
             modem.set_power_key(50 * PS_PER_MS, true);
             let host = TcpHost::new(HostConfig::default());
@@ -98,7 +94,9 @@ mod tests {
             while self.now_ps < end_ps {
                 self.now_ps += PS_PER_MS;
                 self.modem.advance(self.now_ps, &mut self.decisions);
-                for captured in self.modem.network.take_captured() {
+                // What the modem sends goes to the host, and not on the link.
+                let mut network = std::mem::take(&mut self.modem.network);
+                for captured in network.take_captured() {
                     if let (true, Payload::Tcp(segment)) = (captured.is_outbound, &captured.packet.payload) {
                         let ends = (captured.packet.from, captured.packet.to);
                         self.host.receive(self.now_ps, ends, segment, &mut self.output, &mut self.decisions);

@@ -125,7 +125,7 @@ fn greet(mut socket: &UnixStream, decoder: &mut Decoder<FromGateway>) -> Result<
             Some(FromGateway::Hello { version }) => {
                 return Err(format!("the gateway speaks version {version} of the protocol, this lockstep {VERSION}"));
             }
-            Some(FromGateway::Bye { reason }) => return Err(format!("the gateway refuses: {reason}")),
+            Some(FromGateway::Bye { reason }) => return Err(format!("the gateway refuses: {}", reason.escape_debug())),
             Some(FromGateway::Event(_)) => return Err("the gateway does not greet".to_owned()),
             None => {}
         }
@@ -146,7 +146,7 @@ fn read(mut socket: UnixStream, mut decoder: Decoder<FromGateway>, events: &Send
                 }
                 continue;
             }
-            Ok(Some(FromGateway::Bye { reason })) => break format!("it says: {reason}"),
+            Ok(Some(FromGateway::Bye { reason })) => break format!("it says: {}", reason.escape_debug()),
             Ok(Some(FromGateway::Hello { .. })) => break "it greets twice".to_owned(),
             Ok(None) => {}
             Err(error) => break error.to_string(),
@@ -167,6 +167,91 @@ fn write(mut socket: UnixStream, frames: &Receiver<Vec<u8>>) {
             // Half a frame may be on its way: nothing sensible can follow. The reading thread tells.
             let _ = socket.shutdown(Shutdown::Both);
             return;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixListener;
+    use std::time::Instant;
+
+    use super::*;
+
+    /// A link to a gateway that says these bytes and then ends (or the reason why there is no link).
+    fn link(says: &[u8]) -> Result<GatewayLink, String> {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("gateway");
+        let listener = UnixListener::bind(&path).unwrap();
+        let says = says.to_vec();
+        let gateway = std::thread::spawn(move || {
+            let (mut socket, _) = listener.accept().unwrap();
+            socket.write_all(&says).unwrap();
+            socket.shutdown(Shutdown::Write).unwrap();
+            // To the end, so that the link never writes to nobody.
+            let _ = socket.read_to_end(&mut Vec::new());
+        });
+        let link = GatewayLink::open(&path).map_err(|error| error.to_string());
+        if link.is_err() {
+            gateway.join().unwrap();
+        }
+        link
+    }
+
+    /// Events until the gateway is lost, and why it is.
+    fn to_the_end(mut link: GatewayLink) -> (Vec<Inbound>, String) {
+        let (mut events, started) = (Vec::new(), Instant::now());
+        while link.lost().is_none() && started.elapsed() < Duration::from_secs(10) {
+            events.extend(link.receive());
+        }
+        // What is sent now goes nowhere, and does no harm.
+        link.send(Outbound::Finish { connection: 0 });
+        (events, link.lost().unwrap_or_default().to_owned())
+    }
+
+    fn hello(version: u32) -> Vec<u8> {
+        encode(&FromGateway::Hello { version }).unwrap()
+    }
+
+    #[test]
+    fn events_come_in_order_and_then_the_end() {
+        let events = [Inbound::Connected { connection: 0 }, Inbound::Finished { connection: 0 }];
+        let mut says = hello(VERSION);
+        events.iter().for_each(|event| says.extend(encode(&FromGateway::Event(event.clone())).unwrap()));
+        let (received, reason) = to_the_end(link(&says).unwrap());
+        assert_eq!((received.as_slice(), reason.as_str()), (&events[..], "it ended the connection"));
+    }
+
+    #[test]
+    fn a_gateway_that_says_nonsense_is_lost() {
+        let bye = encode(&FromGateway::Bye { reason: "no more".to_owned() }).unwrap();
+        for (nonsense, says) in
+            [(&b"\xff\xff\xff\xff"[..], "a frame of"), (b"\x01\0\0\0\x77", "no message"), (&bye, "it says: no more")]
+        {
+            let (events, reason) = to_the_end(link(&[&hello(VERSION), nonsense].concat()).unwrap());
+            assert!(events.is_empty() && reason.contains(says), "{reason}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_gateway_is_named() {
+        let error = |says: &[u8]| link(says).err().unwrap();
+        assert!(error(&hello(VERSION + 1)).contains("version"));
+        assert!(error(b"SSH-2.0-OpenSSH\r\n").contains("no lockstep-gateway"));
+        assert!(error(b"").contains("ended the connection"));
+        let nowhere = GatewayLink::open(Path::new("/nonexistent/gateway")).err().unwrap().to_string();
+        assert!(nowhere.contains("lockstep-gateway bridge"), "{nowhere}");
+    }
+
+    proptest::proptest! {
+        #![proptest_config(proptest::test_runner::Config::with_cases(64))]
+
+        #[test]
+        fn hostile_bytes_lose_the_gateway_and_nothing_else(bytes: Vec<u8>) {
+            if let Ok(link) = link(&[&hello(VERSION), bytes.as_slice()].concat()) {
+                let (_, reason) = to_the_end(link);
+                proptest::prop_assert!(!reason.is_empty());
+            }
         }
     }
 }

@@ -57,9 +57,9 @@ impl Live {
         Ok(Self { link, recorder, has_left: false, loss_told: false })
     }
 
-    /// Whether anything has gone out.
-    pub fn has_left(&self) -> bool {
-        self.has_left
+    /// Whether an answer may come: something has gone out, and the gateway is there.
+    pub fn may_answer(&self) -> bool {
+        self.has_left && self.link.lost().is_none()
     }
 
     /// Moves what can move. What comes in gets the present as its time.

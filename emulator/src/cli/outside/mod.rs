@@ -14,6 +14,7 @@ use lockstep_traces::recording::Hash;
 use super::summary::Finding;
 use super::{CliError, RunArguments};
 pub use describe::{describe_inbound, describe_outbound};
+pub use link::GatewayLink;
 use live::Live;
 use replay::Replay;
 
@@ -70,9 +71,9 @@ impl Outside {
         }
     }
 
-    /// Whether anything has gone out to a real network: from then on virtual time may not run ahead of real time.
-    pub fn has_left(&self) -> bool {
-        matches!(self, Self::Gateway(live) if live.has_left())
+    /// Whether a real network may answer: then virtual time must not run ahead of real time.
+    pub fn may_answer(&self) -> bool {
+        matches!(self, Self::Gateway(live) if live.may_answer())
     }
 
     /// Moves what went out and what came in, at the machine's present instant.

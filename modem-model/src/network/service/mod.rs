@@ -25,10 +25,14 @@ mod event;
 mod install;
 pub mod modules;
 mod operator;
+#[cfg(test)]
+mod operator_tests;
 mod request;
 #[cfg(test)]
 mod tests;
 mod update;
+#[cfg(test)]
+mod update_tests;
 
 use std::collections::BTreeMap;
 

@@ -43,7 +43,7 @@ pub struct OperatorCommand {
 
 /// How a command stands.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", tag = "state")]
+#[serde(rename_all = "snake_case")]
 pub enum CommandState {
     /// It is not time yet, or no device is connected.
     Waiting,

@@ -7,24 +7,24 @@ use super::*;
 use crate::network::packet::Endpoint;
 
 const SERVER_KEY: [u8; 32] = [0x42; 32];
-const ID: DeviceId = DeviceId(*b"device-id-01");
+pub(super) const ID: DeviceId = DeviceId(*b"device-id-01");
 const EPOCH_S: u32 = 1_600_000_000;
 const HELLO: &[u8] = b"\x40\x02\x00\x01\xb1h\xff\x00\x0a\x00\x02\x00\x06\x00\x0a\x00\x0cdevice-id-01";
 /// The same from a device that describes itself.
-const HELLO_2: &[u8] = b"\x40\x02\x00\x01\xb1h\xff\x00\x0a\x00\x02\x00\x36\x00\x0a\x00\x0cdevice-id-01";
+pub(super) const HELLO_2: &[u8] = b"\x40\x02\x00\x01\xb1h\xff\x00\x0a\x00\x02\x00\x36\x00\x0a\x00\x0cdevice-id-01";
 
 fn device_end() -> Endpoint {
     Endpoint { address: Ipv4Addr::new(10, 0, 0, 1), port: 9 }
 }
 
 /// A device at the service.
-struct Bench {
-    service: DeviceService,
+pub(super) struct Bench {
+    pub(super) service: DeviceService,
     decisions: Decisions,
-    client: Client,
-    now_ps: u64,
-    events: Vec<CloudEventKind>,
-    unmodelled: Vec<String>,
+    pub(super) client: Client,
+    pub(super) now_ps: u64,
+    pub(super) events: Vec<CloudEventKind>,
+    pub(super) unmodelled: Vec<String>,
 }
 
 impl Bench {
@@ -45,7 +45,7 @@ impl Bench {
         }
     }
 
-    fn connected(hello: &[u8]) -> Self {
+    pub(super) fn connected(hello: &[u8]) -> Self {
         let mut bench = Self::new();
         let request = bench.datagram(bench.client.clone().hello(&[])).remove(0);
         let hello_datagram = bench.client.hello(&Client::cookie(&request));
@@ -68,7 +68,7 @@ impl Bench {
         datagrams.collect()
     }
 
-    fn datagram(&mut self, bytes: Vec<u8>) -> Vec<Vec<u8>> {
+    pub(super) fn datagram(&mut self, bytes: Vec<u8>) -> Vec<Vec<u8>> {
         // The state goes through a snapshot before everything.
         self.service = postcard::from_bytes(&postcard::to_stdvec(&self.service).unwrap()).unwrap();
         let to = Endpoint { address: Ipv4Addr::new(198, 51, 100, 10), port: PORT };
@@ -79,14 +79,14 @@ impl Bench {
     }
 
     /// A CoAP message from the device; those that it gets.
-    fn message(&mut self, bytes: &[u8]) -> Vec<Vec<u8>> {
+    pub(super) fn message(&mut self, bytes: &[u8]) -> Vec<Vec<u8>> {
         let datagram = self.client.send(bytes);
         let datagrams = self.datagram(datagram);
         datagrams.iter().map(|datagram| self.client.open(datagram).unwrap()).collect()
     }
 
     /// Goes to the service's next wake.
-    fn wait(&mut self) -> Vec<Vec<u8>> {
+    pub(super) fn wait(&mut self) -> Vec<Vec<u8>> {
         self.now_ps = self.service.next_wake_ps().max(self.now_ps);
         let mut output = PeerOutput::default();
         self.service.advance(self.now_ps, &mut output, &mut self.decisions);
@@ -94,7 +94,7 @@ impl Bench {
         datagrams.iter().map(|datagram| self.client.open(datagram).unwrap()).collect()
     }
 
-    fn device(&self) -> &DeviceRecord {
+    pub(super) fn device(&self) -> &DeviceRecord {
         &self.service.devices()[&ID]
     }
 }

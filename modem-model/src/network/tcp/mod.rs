@@ -174,6 +174,11 @@ impl Connection {
         self.receiver.discard();
     }
 
+    /// Whether a SYN opens a new connection in place of this one, which is over (RFC 9293 3.6.1).
+    pub fn gives_way_to(&self, segment: &Segment) -> bool {
+        self.state == TcpState::TimeWait && is_opening(segment) && self.receiver.next.is_before(segment.sequence)
+    }
+
     /// Whether the other end has closed, and everything it sent is here.
     pub fn peer_has_closed(&self) -> bool {
         self.receiver.is_finished
