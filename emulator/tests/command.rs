@@ -252,6 +252,22 @@ fn settings_are_listed_with_their_defaults() {
 }
 
 #[test]
+fn our_application_is_set_up_and_filled_up_to_a_length() {
+    let files = Files::new();
+    let dir = files.path();
+    files.file("app.bin", &our_app());
+    let set = ["--set", "mode=mqtt", "--set", "version=3"];
+    let built = lockstep(dir, &[&["app", "build", "app.bin", "-o", "big.bin", "--bytes", "131072"], &set[..]].concat());
+    assert_eq!(built.status.code(), Some(0), "{built:?}");
+    assert_eq!(std::fs::read(dir.join("big.bin")).unwrap().len(), 131_072);
+    let settings = stdout(&lockstep(dir, &["app", "settings", "big.bin"]));
+    assert!(settings.contains("mode=mqtt\n") && settings.contains("version=3\n"), "{settings}");
+    assert!(stdout(&lockstep(dir, &["inspect", "big.bin"])).contains("CRC        valid"));
+    refused(dir, &["app", "build", "app.bin", "-o", "x.bin", "--bytes", "131076"], &["app.bin", "131072"]);
+    refused(dir, &["app", "build", "app.bin", "-o", "x.bin", "--set", "mod=echo"], &["did you mean mode?"]);
+}
+
+#[test]
 fn images_that_are_not_here_are_listed_as_such() {
     let files = Files::new();
     let text = stdout(&lockstep(files.path(), &["images", "list"]));

@@ -1,7 +1,6 @@
 //! A device with genuine firmware, and what its user sees of it.
 
 use std::io::Write;
-use std::net::Ipv4Addr;
 
 use lockstep::electron::{D7, DeviceSettings, electron};
 use lockstep::{Machine, Seen, Stage, Stop, cloud};
@@ -10,13 +9,11 @@ use lockstep_images::dct::{DctSpec, KeySource};
 use lockstep_images::{FirmwareSet, Image, ImageError, load_set};
 use lockstep_modem::AtLogEntry;
 use lockstep_modem::network::service::ServerRequest;
-use lockstep_modem::network::{CloudEvent, CloudEventKind, Echo, EchoForm, Peer, PeerAt};
+use lockstep_modem::network::{CloudEvent, CloudEventKind};
 use lockstep_peripherals::time::{PS_PER_MS, PS_PER_S};
 
 /// Our own application, as built.
 pub const APP: &[u8] = include_bytes!("../../../firmware-images/built/app.bin");
-/// Where the application finds an echo by default.
-pub const ECHO: (Ipv4Addr, u16) = (Ipv4Addr::new(192, 0, 2, 7), 7);
 /// Where user modules live.
 pub const APP_PLACE: u32 = 0x0808_0000;
 
@@ -100,7 +97,7 @@ impl Device {
         }
     }
 
-    /// With the set, our application, the device service, and an echo of two digits a byte as in the logs of hardware.
+    /// With the set, our application and the device service.
     pub fn online(set: &FirmwareSet, config: &AppConfig) -> Self {
         Self::online_with_seed(set, config, 1)
     }
@@ -110,11 +107,7 @@ impl Device {
         let mut flash = set.flash_with(&[app(config)]).unwrap();
         cloud::provision(&mut flash).unwrap();
         let settings = DeviceSettings { seed, cloud: true, ..DeviceSettings::default() };
-        let mut device = Self::with_settings(flash.into_bytes(), &settings);
-        let echo = Peer::Echo(Echo::new(EchoForm::HexDigits));
-        let echo = PeerAt { address: ECHO.0, port: Some(ECHO.1), peer: echo };
-        device.machine.world.state.electron.modem.network().add_peer(echo);
-        device
+        Self::with_settings(flash.into_bytes(), &settings)
     }
 
     /// Asks something of the device through its service.

@@ -124,7 +124,7 @@ fn a_refused_connection_is_tried_again() {
     let config = AppConfig { server_port: 9, reconnect_ms: 3_000, connect_delay_ms: 2_000, ..config(true, 20) };
     let mut device = Device::online(&set, &config);
     device.run_until_ms(40_000);
-    let tried: Vec<u64> = device.logged("connecting to 192.0.2.7:9").map(|(ms, _)| ms).collect();
+    let tried: Vec<u64> = device.logged("connecting to 192.0.2.8:9").map(|(ms, _)| ms).collect();
     assert!(tried.len() >= 3, "{tried:?}");
     assert_eq!(device.logged("connection failed").count(), tried.len());
     assert!(tried.windows(2).all(|pair| (3_000..5_500).contains(&(pair[1] - pair[0]))), "{tried:?}");

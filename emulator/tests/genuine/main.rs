@@ -9,4 +9,6 @@ mod buttons;
 mod cloud_application;
 mod device;
 mod echo;
+mod mqtt;
+mod over_the_air;
 mod update;

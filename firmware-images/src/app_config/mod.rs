@@ -151,10 +151,10 @@ settings! {
     mode: Mode, 26, Mode::Blink, |_| true, "blink, echo or mqtt";
     /// which of the firmware's own log messages go to Serial1
     system_log: SystemLog, 27, SystemLog::None, |_| true, "none, trace, info, warn or error";
-    /// where the TCP connection goes
-    server_address: Ipv4Addr, 28, Ipv4Addr::new(192, 0, 2, 7), |_| true, "an IPv4 address";
+    /// where the TCP connection goes; as built to the simulated network's echo of two digits a byte
+    server_address: Ipv4Addr, 28, Ipv4Addr::new(192, 0, 2, 8), |_| true, "an IPv4 address";
     /// the port there
-    server_port: u16, 32, 7, |port| *port > 0, "1 to 65535";
+    server_port: u16, 32, 7123, |port| *port > 0, "1 to 65535";
     /// whether each pass asks for received data (TCPClient.available()), not only for the connection (connected())
     poll_available: bool, 34, true, |_| true, "true or false";
     /// whether the connection is closed when an update begins

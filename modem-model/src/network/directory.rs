@@ -12,6 +12,10 @@ use super::stream_host::{Service, StreamHost};
 
 /// Echo over TCP and UDP, port 7.
 pub const ECHO: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 7);
+/// Echo of the hardware logs' form (two digits a byte), over TCP and UDP, at the logs' port.
+pub const DIGITS: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 8);
+/// Port of [`DIGITS`].
+pub const DIGITS_PORT: u16 = 7123;
 /// MQTT broker.
 pub const BROKER: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 10);
 /// HTTP server.
@@ -19,8 +23,9 @@ pub const HTTP: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 11);
 /// NTP server.
 pub const NTP: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 12);
 /// The names of these. `pool.ntp.org` is where most time clients ask unless told otherwise.
-pub const NAMES: [(&str, Ipv4Addr); 6] = [
+pub const NAMES: [(&str, Ipv4Addr); 7] = [
     ("echo.example.test", ECHO),
+    ("digits.example.test", DIGITS),
     ("mqtt.example.test", BROKER),
     ("http.example.test", HTTP),
     ("ntp.example.test", NTP),
@@ -38,6 +43,7 @@ pub fn services(epoch_unix_s: u32) -> Vec<PeerAt> {
     let server = Service::Http(Box::new(HttpServer::new(HttpConfig::new(epoch_unix_s))));
     vec![
         at(ECHO, 7, Peer::Echo(Echo::new(EchoForm::Same))),
+        at(DIGITS, DIGITS_PORT, Peer::Echo(Echo::new(EchoForm::HexDigits))),
         at(BROKER, mqtt::PORT, stream(broker)),
         at(HTTP, http::PORT, stream(server)),
         at(NTP, ntp::PORT, Peer::Ntp(NtpServer::new(epoch_unix_s))),
