@@ -4,7 +4,7 @@
 mod common;
 
 use common::{Client, escape, unescape};
-use lockstep_modem::{ModemConfig, Network, Output, PowerState, RegistrationStatus};
+use lockstep_modem::{Model, ModemConfig, Network, Output, PowerState, RegistrationStatus};
 
 /// Numbers to `0`, texts between quotes to `""` (from the first quote of a list of texts to its last one if binary).
 fn shape(response: &[u8]) -> String {
@@ -245,6 +245,20 @@ fn a_new_rate_holds_after_the_ok() {
         client.advance_to(end_ps);
     }
     assert_eq!(client.response(), "\r\nOK\r\n");
+}
+
+/// Arduino's library for the SARA-U201 does not begin without it.
+#[test]
+fn the_fastest_rate_is_that_of_modules_with_3g() {
+    let mut client = Client::ready();
+    client.ok("AT+IPR=921600");
+    assert_eq!(client.modem.baud_hz(), 921_600);
+    let config = ModemConfig { model: Model::SaraG350, ..ModemConfig::default() };
+    let mut client = Client::new(config, Network::default(), 1);
+    client.power_on();
+    client.wait_ms(15_000);
+    assert!(client.command("AT+IPR=921600").contains("ERROR"));
+    assert_eq!(client.modem.baud_hz(), 115_200);
 }
 
 #[test]

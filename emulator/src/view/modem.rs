@@ -37,7 +37,7 @@ pub fn modem_lines(modem: &Modem) -> Vec<Line<'static>> {
         Some(address) => Span::styled(format!("up, {address}"), GOOD),
         None => Span::styled("down", NONE),
     };
-    let cts = if modem.cts { Span::styled("ready", GOOD) } else { Span::styled("busy", BUSY) };
+    let cts = if modem.cts { Span::styled("on", GOOD) } else { Span::styled("off", BUSY) };
     vec![
         line("power", vec![power(modem.power)]),
         line(

@@ -11,6 +11,8 @@ use crate::nvm::{RADIO_DUAL, RADIO_GSM, RADIO_UTRAN};
 
 /// Rates `AT+IPR` takes; 0 is autobauding.
 const RATES_HZ: [u32; 10] = [0, 2400, 4800, 9600, 19_200, 38_400, 57_600, 115_200, 230_400, 460_800];
+/// What only the SARA-U2 takes beyond; clients for the SARA-U201 work at it.
+const FAST_RATE_HZ: u32 = 921_600;
 
 pub fn run(modem: &mut Modem, name: &str, form: &Form, decisions: &mut Decisions) -> Option<Handled> {
     Some(match (name, form) {
@@ -34,7 +36,10 @@ pub fn run(modem: &mut Modem, name: &str, form: &Form, decisions: &mut Decisions
         }),
         ("+IPR", Form::Read) => line(format!("+IPR: {}", modem.line.baud_hz())),
         ("+IPR", Form::Set(params)) => rate(modem, Args(params)),
-        ("+IPR", Form::Test) => line("+IPR: (0,2400,4800,9600,19200,38400,57600,115200,230400,460800),()"),
+        ("+IPR", Form::Test) => {
+            let fast = if modem.config.model.has_utran() { ",921600" } else { "" };
+            line(format!("+IPR: (0,2400,4800,9600,19200,38400,57600,115200,230400,460800{fast}),()"))
+        }
         ("+UPSV", Form::Read) => power_saving_read(modem),
         ("+UPSV", Form::Test) => {
             let modes = if modem.config.model.has_utran() { "0-3" } else { "0-2" };
@@ -132,7 +137,8 @@ fn bands(modem: &mut Modem, args: Args<'_>, decisions: &mut Decisions) -> Handle
 
 fn rate(modem: &mut Modem, args: Args<'_>) -> Handled {
     let rate_hz = args.number(0)?;
-    if !RATES_HZ.contains(&rate_hz) {
+    let is_fast = rate_hz == FAST_RATE_HZ && modem.config.model.has_utran();
+    if !RATES_HZ.contains(&rate_hz) && !is_fast {
         return Err(CmeError::IncorrectParameters.into());
     }
     if rate_hz != modem.line.baud_hz() {

@@ -31,6 +31,8 @@ const STORED: &[Stored] = &[
     stored_setting("+UREG", "0", 1, false),
     stored_setting("+USIMSTAT", "0", 15, false),
     stored_setting("+CSDH", "0", 1, true),
+    stored_setting("+UDTMFD", "0", 2, false),
+    stored_setting("+UCALLSTAT", "0", 1, false),
     stored_setting("+CSMP", "17,167,0,0", 255, false),
 ];
 
