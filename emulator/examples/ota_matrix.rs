@@ -47,9 +47,15 @@ struct Arguments {
     /// Links: per cent of datagrams lost each way, or `outage`: one of 60 s, beginning 1 to 20 s after the device is ready.
     #[arg(long, value_delimiter = ',', default_value = "0,1,5,10,outage")]
     links: Vec<String>,
-    /// Seeds of each combination, from 1.
+    /// Seeds of each combination.
     #[arg(long, default_value_t = 100)]
     seeds: u64,
+    /// The first of them.
+    #[arg(long, default_value_t = 1)]
+    first_seed: u64,
+    /// Print what the service saw in each run, and resets and faults: to look at one run again.
+    #[arg(long)]
+    events: bool,
     /// Worker threads.
     #[arg(long, default_value_t = 2)]
     jobs: usize,
@@ -115,6 +121,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments = Arguments::parse();
     let links = arguments.links.iter().map(|text| Link::parse(text)).collect::<Result<Vec<_>, _>>()?;
     let mut out = arguments.out.as_ref().map(std::fs::File::create).transpose()?;
+    let seeds = usize::try_from(arguments.seeds)?;
     let image = application(NEW, IMAGE_BYTES)?;
     let mut table = String::from(
         "| firmware | link | runs | new | old | nothing | back | faults | median s | most s | chunks again |\n",
@@ -124,12 +131,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let snapshot = connected(version)?;
         let all: Vec<Task<'_>> = links
             .iter()
-            .flat_map(|&link| (1..=arguments.seeds).map(move |seed| (link, seed)))
+            .flat_map(|&link| (arguments.first_seed..).take(seeds).map(move |seed| (link, seed)))
             .map(|(link, seed)| Task { snapshot: &snapshot, link, seed })
             .collect();
         let mut verdicts: Vec<Option<Result<Verdict, String>>> = all.iter().map(|_| None).collect();
         let mut finished = 0;
-        let work = |task: &Task<'_>| run(task, &image).map_err(|error| error.to_string());
+        let work = |task: &Task<'_>| run(task, &image, arguments.events).map_err(|error| error.to_string());
         fleet::run_all(arguments.jobs, &all, work, |index, result| {
             let (task, total) = (&all[index], all.len());
             finished += 1;
@@ -204,12 +211,23 @@ struct Bench {
     machine: Machine,
     events: Vec<(u64, CloudEventKind)>,
     serial: Vec<(u64, u8)>,
+    prints: bool,
 }
 
 impl Bench {
     fn step(&mut self, to_ps: u64) -> Result<(), lockstep::MachineError> {
         self.machine.run_until_ps(to_ps)?;
         for seen in self.machine.observer.take_seen() {
+            let s = |time_ps: u64| time_ps as f64 / PS_PER_S as f64;
+            match &seen {
+                _ if !self.prints => {}
+                Seen::Cloud(event) => eprintln!("{:12.6} {}", s(event.time_ps), event.kind),
+                Seen::Reset(reset) => eprintln!("{:12.6} reset: {:?}", s(reset.now.time_ps), reset.cause),
+                Seen::Fault(fault) => {
+                    eprintln!("{:12.6} fault: {:?} at {:#010x}", s(fault.now.time_ps), fault.fault, fault.pc)
+                }
+                _ => {}
+            }
             match seen {
                 Seen::Cloud(event) => self.events.push((event.time_ps, event.kind)),
                 Seen::Serial { usart: 1, byte, now } => self.serial.push((now.time_ps, byte)),
@@ -233,12 +251,15 @@ impl Bench {
     }
 }
 
+/// The device talks with the service. One that is reset while it greets goes on without a greeting.
 fn is_back(kind: &CloudEventKind) -> bool {
-    matches!(kind, CloudEventKind::Resumed | CloudEventKind::Handshake | CloudEventKind::Hello(_))
+    use CloudEventKind::{Described, Handshake, Hello, Published, Resumed, Time};
+    matches!(kind, Resumed | Handshake | Hello(_) | Published { .. } | Time { .. } | Described { .. })
 }
 
-fn run(task: &Task<'_>, image: &[u8]) -> Result<Verdict, Box<dyn std::error::Error>> {
-    let mut bench = Bench { machine: Machine::restore(task.snapshot, false)?, events: Vec::new(), serial: Vec::new() };
+fn run(task: &Task<'_>, image: &[u8], prints: bool) -> Result<Verdict, Box<dyn std::error::Error>> {
+    let mut bench =
+        Bench { machine: Machine::restore(task.snapshot, false)?, events: Vec::new(), serial: Vec::new(), prints };
     let branch_ps = bench.machine.now().time_ps;
     let decisions = &mut bench.machine.world.state.decisions;
     decisions.reseed(task.seed);

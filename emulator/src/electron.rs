@@ -9,9 +9,7 @@ use std::net::Ipv4Addr;
 use lockstep_modem::network::http::HttpRequest;
 use lockstep_modem::network::mqtt::BrokerEvent;
 use lockstep_modem::network::service::UpdateSettings;
-use lockstep_modem::network::{
-    Broker, Captured, CloudEvent, DnsServer, HttpServer, LinkConfig, OutboundAt, Peer, PeerAt, directory,
-};
+use lockstep_modem::network::{Captured, CloudEvent, DnsServer, LinkConfig, OutboundAt, Peer, PeerAt, directory};
 use lockstep_modem::{AtLogEntry, Datagram, Modem, ModemConfig, Network, Output};
 use lockstep_peripherals::board::{Bq24195, Button, I2cTarget, Max17043};
 use lockstep_peripherals::soc::{Soc, SocSettings};
@@ -207,8 +205,8 @@ impl Electron {
         self.events.cloud.extend(self.modem.network().take_cloud());
         let network = self.modem.network();
         self.events.outbound.extend(network.take_outbound());
-        self.events.broker.extend(network.broker_mut().map(Broker::take_events).unwrap_or_default());
-        self.events.http.extend(network.http_mut().map(HttpServer::take_requests).unwrap_or_default());
+        self.events.broker.extend(network.take_broker());
+        self.events.http.extend(network.take_http());
         let packets = network.take_captured();
         packets.iter().for_each(|packet| self.packet_counts.count(packet));
         let outputs = self.modem.drain_outputs();

@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 
 use lockstep::electron::LineEvent;
 use lockstep_modem::line::{bit_ps, sample};
-use lockstep_modem::network::{Broker, HttpServer};
 use lockstep_modem::time::{PS_PER_MS, PS_PER_US};
 use lockstep_modem::{Modem, Output, PowerState};
 use lockstep_traces::Decisions;
@@ -170,8 +169,8 @@ impl Server {
         let network = self.modem.network();
         network.take_unanswered();
         network.take_cloud();
-        network.broker_mut().map(Broker::take_events);
-        network.http_mut().map(HttpServer::take_requests);
+        network.take_broker();
+        network.take_http();
         let packets = network.take_captured();
         let entries = self.modem.at_log().drain();
         if let Some(transcript) = &mut self.transcript {

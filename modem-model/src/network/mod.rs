@@ -31,9 +31,11 @@ use serde::{Deserialize, Serialize};
 use crate::time::TimerQueue;
 pub use dns::{DnsRecord, DnsServer};
 pub use echo::{Echo, EchoForm};
+use http::HttpRequest;
 pub use http::{HttpConfig, HttpServer};
 use link::Direction;
 pub use link::{DirectionConfig, LinkConfig, Outage, Probability};
+use mqtt::BrokerEvent;
 pub use mqtt::{Broker, BrokerConfig};
 use nat::Nat;
 pub use nat::NatConfig;
@@ -101,6 +103,10 @@ pub struct Network {
     link: LinkConfig,
     peers: Vec<PeerAt>,
     outside: Option<Box<Outside>>,
+    /// When a peer or the outside is due; `None` is to be found anew. It follows from the rest and is asked for at each
+    /// access of the device to its own peripherals.
+    #[serde(skip)]
+    peers_wake_ps: Option<u64>,
     in_flight: TimerQueue<Flight>,
     uplink: Direction,
     downlink: Direction,
@@ -125,6 +131,7 @@ impl Network {
             link,
             peers,
             outside: None,
+            peers_wake_ps: None,
             in_flight: TimerQueue::default(),
             uplink: Direction::default(),
             downlink: Direction::default(),
@@ -148,16 +155,19 @@ impl Network {
 
     /// Adds a peer.
     pub fn add_peer(&mut self, peer: PeerAt) {
+        self.peers_wake_ps = None;
         self.peers.push(peer);
     }
 
     /// What no peer answers goes to the real network from now on, over new connections.
     pub fn attach_outside(&mut self) {
+        self.peers_wake_ps = None;
         self.outside = Some(Box::default());
     }
 
     /// The border to the real network, if there is one.
     pub fn outside_mut(&mut self) -> Option<&mut Outside> {
+        self.peers_wake_ps = None;
         self.outside.as_deref_mut()
     }
 
@@ -214,26 +224,47 @@ impl Network {
 
     /// The same, to ask something of a device.
     pub fn service_mut(&mut self) -> Option<&mut DeviceService> {
+        self.peers_wake_ps = None;
         self.peers.iter_mut().find_map(|at| match &mut at.peer {
             Peer::Service(service) => Some(&mut **service),
             _ => None,
         })
     }
 
-    /// The MQTT broker, if there is one: its events are to be taken, and the operator may publish.
+    /// The MQTT broker, if there is one: the operator may publish.
     pub fn broker_mut(&mut self) -> Option<&mut Broker> {
+        self.peers_wake_ps = None;
+        self.broker()
+    }
+
+    fn broker(&mut self) -> Option<&mut Broker> {
         self.stream_services().find_map(|service| match service {
             Service::Mqtt(broker) => Some(&mut **broker),
             _ => None,
         })
     }
 
-    /// The HTTP server, if there is one: its requests are to be taken, and its resources may change.
+    /// Takes what the MQTT broker saw since the last call.
+    pub fn take_broker(&mut self) -> Vec<BrokerEvent> {
+        self.broker().map(Broker::take_events).unwrap_or_default()
+    }
+
+    /// The HTTP server, if there is one: its resources may change.
     pub fn http_mut(&mut self) -> Option<&mut HttpServer> {
+        self.peers_wake_ps = None;
+        self.http()
+    }
+
+    fn http(&mut self) -> Option<&mut HttpServer> {
         self.stream_services().find_map(|service| match service {
             Service::Http(server) => Some(&mut **server),
             _ => None,
         })
+    }
+
+    /// Takes what the HTTP server was asked since the last call.
+    pub fn take_http(&mut self) -> Vec<HttpRequest> {
+        self.http().map(HttpServer::take_requests).unwrap_or_default()
     }
 
     fn stream_services(&mut self) -> impl Iterator<Item = &mut Service> {
@@ -275,11 +306,14 @@ impl Network {
         }
     }
 
-    /// When [`advance`](Self::advance) has something to do next.
+    /// When [`step`](Self::step) has something to do next.
     pub fn next_wake_ps(&self) -> u64 {
+        self.in_flight.next_ps().min(self.peers_wake_ps.unwrap_or_else(|| self.find_peers_wake_ps()))
+    }
+
+    fn find_peers_wake_ps(&self) -> u64 {
         let outside_ps = self.outside.as_ref().map_or(u64::MAX, |outside| outside.next_wake_ps());
-        let peers = self.peers.iter().map(|p| p.peer.next_wake_ps());
-        peers.fold(self.in_flight.next_ps().min(outside_ps), u64::min)
+        self.peers.iter().map(|p| p.peer.next_wake_ps()).fold(outside_ps, u64::min)
     }
 
     /// Handles the next thing that is due by `now_ps`.
@@ -293,8 +327,13 @@ impl Network {
                 Some((time_ps, Flight::ToPeer(packet))) => self.deliver(time_ps, packet, decisions),
                 None => {}
             }
-            return;
+        } else {
+            self.advance_peers(now_ps, decisions);
         }
+        self.peers_wake_ps = Some(self.find_peers_wake_ps());
+    }
+
+    fn advance_peers(&mut self, now_ps: u64, decisions: &mut Decisions) {
         let mut output = PeerOutput::default();
         for peer in self.peers.iter_mut().filter(|p| p.peer.next_wake_ps() <= now_ps) {
             peer.peer.advance(now_ps, &mut output, decisions);
