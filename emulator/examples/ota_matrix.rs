@@ -2,9 +2,9 @@
 //!
 //! Each firmware version boots once, connects, and is kept as a snapshot. Every run branches from it with a seed of its
 //! own (which draws when the update begins, every latency and every loss), gets a link, and is offered a new version of
-//! the application, 128 KB long. Afterwards the link is good again and the device is reset by its pin: what it runs then
-//! is the outcome. A run that leaves a device without an application, or with a fault, is printed with all that is
-//! needed to do it again.
+//! the application, 128 KB long. Afterwards the link is good again. What the device runs after its own reset, or after
+//! one by its pin if it does none, is the outcome. A run that leaves a device without an application, or with a fault, is
+//! printed with all that is needed to do it again.
 
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -31,7 +31,9 @@ const NEW: u16 = 2;
 const BOOT_LIMIT_PS: u64 = 90 * PS_PER_S;
 /// Virtual time an update gets; the service gives up after 15 minutes.
 const UPDATE_LIMIT_PS: u64 = 1_000 * PS_PER_S;
-/// A device is reset when it has come back from the update, or after this time.
+/// After the end of an update a device that has taken it resets itself within this time,
+const OWN_RESET_PS: u64 = 20 * PS_PER_S;
+/// and is back within this one.
 const SETTLE_PS: u64 = 60 * PS_PER_S;
 /// The verdict falls when it has come back from the reset and its application speaks, or after this time.
 const VERDICT_PS: u64 = 40 * PS_PER_S;
@@ -211,6 +213,7 @@ struct Bench {
     machine: Machine,
     events: Vec<(u64, CloudEventKind)>,
     serial: Vec<(u64, u8)>,
+    resets: Vec<u64>,
     prints: bool,
 }
 
@@ -230,6 +233,7 @@ impl Bench {
             }
             match seen {
                 Seen::Cloud(event) => self.events.push((event.time_ps, event.kind)),
+                Seen::Reset(reset) => self.resets.push(reset.now.time_ps),
                 Seen::Serial { usart: 1, byte, now } => self.serial.push((now.time_ps, byte)),
                 _ => {}
             }
@@ -246,6 +250,11 @@ impl Bench {
         self.serial.iter().filter(|(ps, _)| *ps > from_ps).map(|(_, byte)| char::from(*byte)).collect()
     }
 
+    /// It talks with the service, and its application runs.
+    fn lives_since(&self, from_ps: u64) -> bool {
+        self.when(from_ps, is_back).is_some() && self.said_since(from_ps).contains("loop 3 ")
+    }
+
     fn link(&mut self) -> &mut LinkConfig {
         self.machine.world.state.electron.modem.network().link_mut()
     }
@@ -258,8 +267,13 @@ fn is_back(kind: &CloudEventKind) -> bool {
 }
 
 fn run(task: &Task<'_>, image: &[u8], prints: bool) -> Result<Verdict, Box<dyn std::error::Error>> {
-    let mut bench =
-        Bench { machine: Machine::restore(task.snapshot, false)?, events: Vec::new(), serial: Vec::new(), prints };
+    let mut bench = Bench {
+        machine: Machine::restore(task.snapshot, false)?,
+        events: Vec::new(),
+        serial: Vec::new(),
+        resets: Vec::new(),
+        prints,
+    };
     let branch_ps = bench.machine.now().time_ps;
     let decisions = &mut bench.machine.world.state.decisions;
     decisions.reseed(task.seed);
@@ -294,14 +308,20 @@ fn run(task: &Task<'_>, image: &[u8], prints: bool) -> Result<Verdict, Box<dyn s
         }
     };
     *bench.link() = LinkConfig::default();
-    while bench.machine.now().time_ps < over_ps + SETTLE_PS && bench.when(over_ps, is_back).is_none() {
+    // A device that has taken the update resets by itself. One that does not is reset by its pin.
+    let own_reset_ps = |bench: &Bench| bench.resets.iter().copied().rfind(|ps| *ps > begin_ps);
+    while bench.machine.now().time_ps < over_ps + SETTLE_PS
+        && own_reset_ps(&bench).is_none_or(|reset_ps| !bench.lives_since(reset_ps))
+        && (own_reset_ps(&bench).is_some() || bench.machine.now().time_ps < over_ps + OWN_RESET_PS)
+    {
         bench.step(bench.machine.now().time_ps + PS_PER_S)?;
     }
-    let reset_ps = bench.machine.now().time_ps;
-    bench.machine.tap_reset();
-    while bench.machine.now().time_ps < reset_ps + VERDICT_PS
-        && (bench.when(reset_ps, is_back).is_none() || !bench.said_since(reset_ps).contains("loop 3 "))
-    {
+    let lives_ps = own_reset_ps(&bench).filter(|reset_ps| bench.lives_since(*reset_ps));
+    let reset_ps = lives_ps.unwrap_or_else(|| {
+        bench.machine.tap_reset();
+        bench.machine.now().time_ps
+    });
+    while bench.machine.now().time_ps < reset_ps + VERDICT_PS && !bench.lives_since(reset_ps) {
         bench.step(bench.machine.now().time_ps + PS_PER_S)?;
     }
 
