@@ -121,6 +121,13 @@ fn bad_usage_is_one_line_with_the_nearest_name() {
     refused(dir, &["run", image, "--set", "modem.timing.bot=1s"], &["did you mean modem.timing.boot?"]);
     refused(dir, &["run", image, "--set", "cell.signal_strength=77"], &["cell.signal_strength", "0 to 31, or 99"]);
     refused(dir, &["run", image, "--set", "nonsense"], &["KEY=VALUE"]);
+    let plan = "modem.events=reset@1s; late_ok=2@USOCO; leak@USOCL";
+    refused(dir, &["run", image, "--set", plan], &["modem.events", "\"late_ok=2@USOCO\"", "\"2\" is not a duration"]);
+    refused(
+        dir,
+        &["run", image, "--set", "link.outages=1s..2s,5s..4s"],
+        &["link.outages", "\"5s..4s\": it ends before"],
+    );
     refused(dir, &["run", image, "--app-set", "baud=1"], &["--app"]);
     refused(dir, &["run"], &["--firmware"]);
     refused(dir, &["run", "--firmware", "2.2.0"], &["lockstep images fetch 2.2.0"]);

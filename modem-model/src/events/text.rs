@@ -29,12 +29,44 @@ pub struct PlanError {
     pub problem: String,
 }
 
-/// What can happen, for help texts.
-pub const SYNTAX: &str = "none, or WHAT[=VALUE]@WHEN with ; between; WHAT: coverage=on|off, link=up|down, \
-signal=RSSI,QUALITY, admission=home|roaming|denied, detach, pdp_drop, pdp=refused|accepted, sim=STATE, sms=NUMBER,TEXT, supply=on|off, \
-stuck[=TIME], lockup, reset, power_cut=TIME, garbage, lost_ok, late_ok=TIME, error[=CME], lost_urc, leak, \
-slow_connect[=TIME], denied, pdp_refused; WHEN: TIME, or [TIME,]OCCASION where OCCASION is a command (USOCO), a URC \
-(UUSORD) or *, and then nothing (every one), #N (the Nth) or %P (P of a hundred, drawn)";
+macro_rules! forms {
+    ($first:literal $(, $form:literal)*) => {
+        /// What can happen, each in its form.
+        const FORMS: &[&str] = &[$first $(, $form)*];
+
+        /// What can happen, for help texts.
+        pub const SYNTAX: &str = concat!(
+            "none, or WHAT[=VALUE]@WHEN with ; between; WHAT: ", $first $(, ", ", $form)*,
+            "; WHEN: TIME, or [TIME,]OCCASION where OCCASION is a command (USOCO), a URC (UUSORD) or *, ",
+            "and then nothing (every one), #N (the Nth) or %P (P of a hundred, drawn)"
+        );
+    };
+}
+forms!(
+    "coverage=on|off",
+    "link=up|down",
+    "signal=RSSI,QUALITY",
+    "admission=home|roaming|denied",
+    "detach",
+    "pdp_drop",
+    "pdp=refused|accepted",
+    "sim=STATE",
+    "sms=NUMBER,TEXT",
+    "supply=on|off",
+    "stuck[=TIME]",
+    "lockup",
+    "reset",
+    "power_cut=TIME",
+    "garbage",
+    "lost_ok",
+    "late_ok=TIME",
+    "error[=CME]",
+    "lost_urc",
+    "leak",
+    "slow_connect[=TIME]",
+    "denied",
+    "pdp_refused"
+);
 
 impl FromStr for Plan {
     type Err = PlanError;
@@ -175,7 +207,11 @@ impl FromStr for What {
             Some((name, value)) => (name.trim(), Some(value.trim())),
             None => (text, None),
         };
-        let wrong = || format!("{text:?} is nothing that can happen; `lockstep settings` lists what can");
+        let form = FORMS.iter().find(|form| form.split(['=', '[']).next() == Some(name));
+        let wrong = || match form {
+            Some(form) => format!("{text:?} is not of the form {form}"),
+            None => format!("{name:?} is nothing that can happen; `lockstep settings` lists what can"),
+        };
         let duration = |value: &str| value.parse::<DurationRange>();
         let fault = |fault| Ok(Self::Fault(fault));
         let change = |change| Ok(Self::Change(change));
@@ -317,6 +353,26 @@ mod tests {
             "lost_ok@+USOCO",
         ] {
             assert!(text.parse::<Plan>().is_err(), "{text}");
+        }
+        for (text, says) in [
+            ("reset@1s; signal=40,1@2s", "\"signal=40,1@2s\": \"signal=40,1\" is not of the form signal=RSSI,QUALITY"),
+            ("stuck=9@2s", "\"9\" is not a duration"),
+            ("explode@2s", "\"explode\" is nothing that can happen"),
+            ("leak@UUSORD", "\"leak@UUSORD\": it does not happen at UUSORD"),
+        ] {
+            let error = text.parse::<Plan>().unwrap_err().to_string();
+            assert!(error.contains(says), "{error}");
+        }
+    }
+
+    /// The form that an error names is one that is read.
+    #[test]
+    fn every_form_is_read() {
+        for form in FORMS {
+            let name = form.split(['=', '[']).next().unwrap();
+            let values = ["", "=on", "=up", "=1,2", "=home", "=refused", "=ready", "=1,a", "=1s", "=7"];
+            let reads = |value: &&str| format!("{name}{value}@*").parse::<Plan>().is_ok();
+            assert!(values.iter().any(reads), "{form}");
         }
     }
 

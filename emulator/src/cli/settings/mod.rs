@@ -10,6 +10,7 @@ use super::parts::Parts;
 use super::{CliError, Outcome};
 
 use table::SETTINGS;
+use value::Refusal;
 
 /// One setting.
 struct Setting {
@@ -20,7 +21,7 @@ struct Setting {
     /// What it means.
     help: &'static str,
     get: fn(&Parts) -> String,
-    set: fn(&mut Parts, &str) -> Option<()>,
+    set: fn(&mut Parts, &str) -> Result<(), Refusal>,
 }
 
 /// Applies `--set` options.
@@ -30,8 +31,11 @@ pub fn apply(parts: &mut Parts, options: &[KeyValue]) -> Result<(), CliError> {
             let hint = did_you_mean(key, SETTINGS.iter().map(|setting| setting.key));
             return Err(CliError::Usage(format!("--set {key}: no such setting{hint}; `lockstep settings` lists them")));
         };
-        (setting.set)(parts, value).ok_or_else(|| {
-            CliError::Usage(format!("--set {key}={value}: it takes {}; {}", setting.takes, setting.help))
+        (setting.set)(parts, value).map_err(|refusal| {
+            CliError::Usage(match refusal {
+                Refusal::NotTaken => format!("--set {key}={value}: it takes {}; {}", setting.takes, setting.help),
+                Refusal::Because(reason) => format!("--set {key}: {reason}"),
+            })
         })?;
     }
     let clock = &parts.soc.clock;
@@ -77,9 +81,10 @@ mod tests {
         let mut parts = Parts::default();
         for setting in SETTINGS {
             let default = (setting.get)(&parts);
-            (setting.set)(&mut parts, &default).unwrap_or_else(|| panic!("{}={default}", setting.key));
+            (setting.set)(&mut parts, &default)
+                .unwrap_or_else(|refusal| panic!("{}={default}: {refusal:?}", setting.key));
             assert_eq!((setting.get)(&parts), default, "{}", setting.key);
-            assert_eq!((setting.set)(&mut parts, "\u{0}?"), None, "{} takes anything", setting.key);
+            assert!((setting.set)(&mut parts, "\u{0}?").is_err(), "{} takes anything", setting.key);
         }
     }
 

@@ -4,7 +4,7 @@ use lockstep_modem::events;
 use lockstep_modem::network::NatConfig;
 
 use super::Setting;
-use super::value::{Value, within};
+use super::value::{Refusal, Value, read_checked, within};
 use crate::cli::duration::parse_duration_ps;
 
 macro_rules! setting {
@@ -18,8 +18,8 @@ macro_rules! setting {
             help: $help,
             get: |parts| parts.$($path).+.write(),
             set: |parts, text| {
-                parts.$($path).+ = Value::read(text).and_then($check)?;
-                Some(())
+                parts.$($path).+ = read_checked(text, $check)?;
+                Ok(())
             },
         }
     };
@@ -36,7 +36,7 @@ macro_rules! timing {
             get: |parts| parts.modem.timing.$field.write(),
             set: |parts, text| {
                 parts.modem.timing.$field = Value::read(text)?;
-                Some(())
+                Ok(())
             },
         }
     };
@@ -53,7 +53,7 @@ macro_rules! link {
             set: |parts, text| {
                 parts.link.uplink.$field = Value::read(text)?;
                 parts.link.downlink.$field = parts.link.uplink.$field.clone();
-                Some(())
+                Ok(())
             },
         }
     };
@@ -65,7 +65,7 @@ macro_rules! link {
             get: |parts| parts.link.$direction.$field.write(),
             set: |parts, text| {
                 parts.link.$direction.$field = Value::read(text)?;
-                Some(())
+                Ok(())
             },
         }
     };
@@ -82,8 +82,8 @@ macro_rules! startup {
             help: $help,
             get: |parts| format!("{}us", parts.soc.clock.$field / 1_000_000),
             set: |parts, text| {
-                parts.soc.clock.$field = parse_duration_ps(text).ok()?;
-                Some(())
+                parts.soc.clock.$field = parse_duration_ps(text).map_err(Refusal::Because)?;
+                Ok(())
             },
         }
     };
@@ -285,9 +285,9 @@ pub const SETTINGS: &[Setting] = &[
             parts.link.nat = match text {
                 "vendor" => NatConfig::default(),
                 "third-party" => NatConfig::third_party_sim(),
-                _ => return None,
+                _ => return Err(Refusal::NotTaken),
             };
-            Some(())
+            Ok(())
         },
     },
     setting!("nat.enabled", "true or false", "peers see a translated address and port of the device", link.nat.enabled),
@@ -313,7 +313,7 @@ pub const SETTINGS: &[Setting] = &[
         get: |parts| parts.update.chunk_interval.write(),
         set: |parts, text| {
             parts.update.chunk_interval = Value::read(text)?;
-            Some(())
+            Ok(())
         },
     },
     setting!("update.timeout_s", "seconds", "an update that takes longer is given up", update.timeout_s),

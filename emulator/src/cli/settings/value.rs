@@ -11,17 +11,32 @@ use lockstep_peripherals::board::bq24195::PowerSource;
 
 use crate::cli::duration::parse_duration_ps;
 
+/// Why a text is no value of a setting.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// It is not what the setting takes.
+    NotTaken,
+    /// What exactly is wrong, and where.
+    Because(String),
+}
+
+impl Refusal {
+    fn because(reason: impl ToString) -> Self {
+        Self::Because(reason.to_string())
+    }
+}
+
 /// A value that text can be turned into and back.
 pub trait Value: Sized {
-    fn read(text: &str) -> Option<Self>;
+    fn read(text: &str) -> Result<Self, Refusal>;
     fn write(&self) -> String;
 }
 
 macro_rules! plain {
-    ($($type:ty),*) => {
+    ($($type:ty),*: $refusal:expr) => {
         $(impl Value for $type {
-            fn read(text: &str) -> Option<Self> {
-                text.parse().ok()
+            fn read(text: &str) -> Result<Self, Refusal> {
+                text.parse().map_err($refusal)
             }
             fn write(&self) -> String {
                 self.to_string()
@@ -29,13 +44,15 @@ macro_rules! plain {
         })*
     };
 }
-plain!(u8, u16, u32, u64, usize, bool, Ipv4Addr, DurationRange, Model, Admission, SimState, Plan);
+// The standard library's reasons say less than what the setting takes.
+plain!(u8, u16, u32, u64, usize, bool, Ipv4Addr: |_| Refusal::NotTaken);
+plain!(DurationRange, Model, Admission, SimState, Plan: Refusal::because);
 
 impl Value for String {
     /// Printable ASCII without what would end a quoted string of the modem's answers.
-    fn read(text: &str) -> Option<Self> {
+    fn read(text: &str) -> Result<Self, Refusal> {
         let fits = text.len() <= 64 && text.chars().all(|c| (c.is_ascii_graphic() || c == ' ') && c != '"');
-        fits.then(|| text.to_owned())
+        if fits { Ok(text.to_owned()) } else { Err(Refusal::NotTaken) }
     }
     fn write(&self) -> String {
         self.clone()
@@ -43,8 +60,8 @@ impl Value for String {
 }
 
 impl<T: Value> Value for Option<T> {
-    fn read(text: &str) -> Option<Self> {
-        if text == "none" { Some(None) } else { T::read(text).map(Some) }
+    fn read(text: &str) -> Result<Self, Refusal> {
+        if text == "none" { Ok(None) } else { T::read(text).map(Some) }
     }
     fn write(&self) -> String {
         self.as_ref().map_or_else(|| "none".to_owned(), Value::write)
@@ -53,14 +70,15 @@ impl<T: Value> Value for Option<T> {
 
 impl Value for Probability {
     /// `5%`, `0.25%`: at most four decimals.
-    fn read(text: &str) -> Option<Self> {
-        let (whole, decimals) = text.strip_suffix('%').map(|t| t.split_once('.').unwrap_or((t, "0")))?;
+    fn read(text: &str) -> Result<Self, Refusal> {
+        let share = text.strip_suffix('%').ok_or(Refusal::NotTaken)?;
+        let (whole, decimals) = share.split_once('.').unwrap_or((share, "0"));
         let is_digits = |t: &str| !t.is_empty() && t.bytes().all(|b| b.is_ascii_digit());
         if !is_digits(whole) || !is_digits(decimals) || decimals.len() > 4 {
-            return None;
+            return Err(Refusal::NotTaken);
         }
-        let ppm = format!("{whole}{decimals:0<4}").parse().ok()?;
-        within(Self { ppm }, Self { ppm: 0 }, Self::percent(100))
+        let ppm = format!("{whole}{decimals:0<4}").parse().map_err(|_| Refusal::NotTaken)?;
+        within(Self { ppm }, Self { ppm: 0 }, Self::percent(100)).ok_or(Refusal::NotTaken)
     }
     fn write(&self) -> String {
         let (whole, decimals) = (self.ppm / 10_000, self.ppm % 10_000);
@@ -70,14 +88,16 @@ impl Value for Probability {
 }
 
 impl Value for Vec<Outage> {
-    fn read(text: &str) -> Option<Self> {
+    fn read(text: &str) -> Result<Self, Refusal> {
         if text == "none" {
-            return Some(Vec::new());
+            return Ok(Vec::new());
         }
         let one = |text: &str| {
-            let (from, to) = text.split_once("..")?;
-            let (from_ps, to_ps) = (parse_duration_ps(from).ok()?, parse_duration_ps(to).ok()?);
-            (from_ps < to_ps).then_some(Outage { from_ps, to_ps })
+            let wrong = |reason: &str| Refusal::Because(format!("{text:?}: {reason}"));
+            let (from, to) = text.split_once("..").ok_or_else(|| wrong("write FROM..TO, for example 60s..2m"))?;
+            let time = |text| parse_duration_ps(text).map_err(Refusal::Because);
+            let (from_ps, to_ps) = (time(from)?, time(to)?);
+            if from_ps < to_ps { Ok(Outage { from_ps, to_ps }) } else { Err(wrong("it ends before it begins")) }
         };
         text.split(',').map(one).collect()
     }
@@ -93,10 +113,10 @@ impl Value for Vec<Outage> {
 macro_rules! named {
     ($type:ty: $($name:literal = $value:pat => $make:expr),*) => {
         impl Value for $type {
-            fn read(text: &str) -> Option<Self> {
+            fn read(text: &str) -> Result<Self, Refusal> {
                 match text {
-                    $($name => Some($make),)*
-                    _ => None,
+                    $($name => Ok($make),)*
+                    _ => Err(Refusal::NotTaken),
                 }
             }
             fn write(&self) -> String {
@@ -112,19 +132,25 @@ named!(PowerSource: "none" = PowerSource::None => PowerSource::None,
     "usb-host" = PowerSource::UsbHost => PowerSource::UsbHost, "adapter" = PowerSource::Adapter => PowerSource::Adapter);
 
 impl Value for [u8; 12] {
-    fn read(text: &str) -> Option<Self> {
+    fn read(text: &str) -> Result<Self, Refusal> {
         if text.len() != 24 || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
-            return None;
+            return Err(Refusal::NotTaken);
         }
         let mut bytes = [0; 12];
         for (i, byte) in bytes.iter_mut().enumerate() {
-            *byte = u8::from_str_radix(text.get(2 * i..2 * i + 2)?, 16).ok()?;
+            let digits = text.get(2 * i..2 * i + 2).ok_or(Refusal::NotTaken)?;
+            *byte = u8::from_str_radix(digits, 16).map_err(|_| Refusal::NotTaken)?;
         }
-        Some(bytes)
+        Ok(bytes)
     }
     fn write(&self) -> String {
         self.iter().map(|byte| format!("{byte:02x}")).collect()
     }
+}
+
+/// Reads a value that must hold something more.
+pub fn read_checked<T: Value>(text: &str, check: impl FnOnce(T) -> Option<T>) -> Result<T, Refusal> {
+    T::read(text).and_then(|value| check(value).ok_or(Refusal::NotTaken))
 }
 
 /// Accepts a value only within limits.
