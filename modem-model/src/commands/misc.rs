@@ -36,8 +36,7 @@ const STORED: &[Stored] = &[
     stored_setting("+CSMP", "17,167,0,0", 255, false),
 ];
 
-/// Character sets of `AT+CSCS`: those of 3GPP TS 27.007, section 5.5, that the modules have (u-blox AT commands manual,
-/// +CSCS). The first is the factory's.
+/// Character sets of `AT+CSCS` (3GPP TS 27.007, section 5.5), the factory's first. The module's own list was not seen.
 const CHARACTER_SETS: [&str; 6] = ["IRA", "GSM", "PCCP437", "8859-1", "UCS2", "HEX"];
 
 pub fn run(modem: &mut Modem, name: &str, form: &Form) -> Option<Handled> {
@@ -58,7 +57,8 @@ pub fn run(modem: &mut Modem, name: &str, form: &Form) -> Option<Handled> {
         ("+CCLK", Form::Set(params)) => set_clock(modem, Args(params)),
         ("+CPAS", Form::Execute) => line("+CPAS: 0"),
         ("+CEER", Form::Execute) => {
-            // The answer of a module to which nothing has happened.
+            // When nothing has happened. The text is the manufacturer's (3GPP TS 27.007, section 6.10): that of modules
+            // with Intel's modem software, not seen on a SARA.
             modem.ledger.unmodelled("AT+CEER: causes are not kept", modem.now_ps);
             line("+CEER: \"No report available\"")
         }
