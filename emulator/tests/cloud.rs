@@ -1,10 +1,15 @@
 //! Genuine firmware at the device service: handshake, hello, subscriptions, time, a function call, a reset in which the
 //! session is kept, and the keepalive ping.
 
+#[path = "common/vendor.rs"]
+mod vendor;
+
 use lockstep::electron::{D7, DeviceSettings, electron};
 use lockstep::{Machine, Seen, Stage, cloud};
 use lockstep_modem::network::CloudEventKind;
 use lockstep_modem::network::service::{DeviceId, DeviceRecord, ServerRequest};
+
+use vendor::vendor_set;
 
 const PS_PER_S: u64 = 1_000_000_000_000;
 
@@ -16,13 +21,7 @@ struct Bench {
 
 impl Bench {
     fn boot(version: &str) -> Option<Self> {
-        let set = match lockstep_images::load_set(version) {
-            Ok(set) => set,
-            Err(error) => {
-                eprintln!("SKIPPED (no vendor images): {version} at the device service: {error}");
-                return None;
-            }
-        };
+        let set = vendor_set(version, "genuine firmware at the device service")?;
         let mut flash = set.flash().unwrap();
         cloud::provision(&mut flash).unwrap();
         let settings = DeviceSettings { seed: 1, cloud: true, ..DeviceSettings::default() };
@@ -131,10 +130,7 @@ fn every_other_genuine_set_connects_and_keeps_its_session_over_a_reset() {
 
 #[test]
 fn a_device_with_another_server_s_key_refuses_the_service() {
-    let Ok(set) = lockstep_images::load_set("2.2.0") else {
-        eprintln!("SKIPPED (no vendor images): a device with another server's key");
-        return;
-    };
+    let Some(set) = vendor_set("2.2.0", "a device with another server's key") else { return };
     // No table: the vendor's key, compiled in.
     let flash = set.flash().unwrap();
     assert_eq!(cloud::server_key(flash.bytes()).unwrap(), cloud::ServerKey::None);

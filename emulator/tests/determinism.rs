@@ -2,6 +2,9 @@
 //! snapshots (in this and in a fresh process) are bit-identical, by state hashes every 100,000 instructions over 22
 //! virtual seconds of genuine firmware 2.2.0, from power-on until it is connected to the device service.
 
+#[path = "common/vendor.rs"]
+mod vendor;
+
 use std::process::Command;
 
 use lockstep::electron::{DeviceSettings, electron};
@@ -14,13 +17,7 @@ const SEED: u64 = 7;
 const CHILD: &str = "LOCKSTEP_DETERMINISM_CHILD";
 
 fn boot() -> Option<Machine> {
-    let set = match lockstep_images::load_set("2.2.0") {
-        Ok(set) => set,
-        Err(error) => {
-            eprintln!("SKIPPED (no vendor images): determinism of genuine 2.2.0: {error}");
-            return None;
-        }
-    };
+    let set = vendor::vendor_set("2.2.0", "however a run is cut it is the same run")?;
     let mut flash = set.flash().unwrap();
     cloud::provision(&mut flash).unwrap();
     let settings = DeviceSettings { seed: SEED, cloud: true, ..DeviceSettings::default() };

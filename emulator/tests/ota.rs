@@ -3,32 +3,24 @@
 //!
 //! Each test prints its row of the table in docs/OTA.md.
 
+#[path = "common/vendor.rs"]
+mod vendor;
+
 use std::io::Write;
 
 use lockstep::electron::{DeviceSettings, electron};
 use lockstep::{Machine, Seen, cloud};
-use lockstep_images::{FirmwareSet, Image, ImageError, load_set};
+use lockstep_images::{FirmwareSet, Image};
 use lockstep_modem::network::CloudEventKind;
 use lockstep_modem::network::service::{Action, CommandState, OperatorCommand, ServerRequest, UpdateSettings};
+
+use vendor::vendor_set;
 
 const PS_PER_MS: u64 = 1_000_000_000;
 const PS_PER_S: u64 = 1_000 * PS_PER_MS;
 /// Our own application, as built.
 const APP: &[u8] = include_bytes!("../../firmware-images/built/app.bin");
 const APP_PLACE: u32 = 0x0808_0000;
-
-/// The vendor's images of a version; `None`, said on stderr, if they have not been fetched.
-fn vendor_set(version: &str, test: &str) -> Option<FirmwareSet> {
-    match load_set(version) {
-        Ok(set) => Some(set),
-        Err(ImageError::NotFetched { .. }) => {
-            // Not `eprintln`, which the test harness keeps to itself when a test passes.
-            let _ = writeln!(std::io::stderr(), "SKIPPED (no vendor images): {test} ({version})");
-            None
-        }
-        Err(error) => panic!("{error}"),
-    }
-}
 
 /// A device, its service's operator, and what was seen.
 struct Bench {

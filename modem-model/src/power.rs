@@ -3,7 +3,8 @@
 use lockstep_traces::Decisions;
 use serde::{Deserialize, Serialize};
 
-use crate::modem::{Modem, Output, Timer};
+use crate::modem::{Modem, Timer};
+use crate::output::Output;
 use crate::time::PS_PER_US;
 
 /// What the module does.

@@ -10,7 +10,7 @@ use super::load::read_file;
 
 const MAGIC: [u8; 8] = *b"LKSTSNAP";
 /// Counted up whenever the layout of a snapshot changes.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 const HEADER_LENGTH: usize = 8 + 4 + 32;
 
 /// Writes a snapshot.

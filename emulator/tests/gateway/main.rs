@@ -5,6 +5,8 @@ mod broker;
 #[path = "../common/gateway_command.rs"]
 mod gateway_command;
 mod run;
+#[path = "../common/vendor.rs"]
+mod vendor;
 
 use std::io::Write;
 use std::os::unix::net::UnixListener;

@@ -1,13 +1,12 @@
 //! `lockstep run` and what it printed.
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use lockstep_images::{ImageError, load_set};
 use serde_json::Value;
 
 use crate::BROKER;
+use crate::vendor::vendor_set;
 
 /// A run that has ended.
 pub struct Ran {
@@ -53,14 +52,7 @@ pub fn refused(what: &[String], arguments: &[&str], says: &str) {
 
 /// Genuine firmware with our application, which publishes to [`BROKER`]; `None`, said on stderr, without the images.
 pub fn publishes(test: &str) -> Option<Vec<String>> {
-    match load_set("2.2.0") {
-        Ok(_) => {}
-        Err(ImageError::NotFetched { .. }) => {
-            let _ = writeln!(std::io::stderr(), "SKIPPED (no vendor images): {test}");
-            return None;
-        }
-        Err(error) => panic!("{error}"),
-    }
+    vendor_set("2.2.0", test)?;
     let app = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../firmware-images/built/app.bin");
     let (address, port) = BROKER.split_once(':').unwrap();
     let mut arguments = ["--firmware", "2.2.0", "--app", app.to_str().unwrap()].map(str::to_owned).to_vec();

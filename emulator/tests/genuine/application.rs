@@ -5,7 +5,8 @@ use lockstep_images::app_config::{AppConfig, SystemMode};
 use lockstep_images::dct::{DctSpec, SystemFlags};
 use lockstep_peripherals::time::{PS_PER_MS, PS_PER_US};
 
-use crate::device::{Device, app, provisioned, vendor_set};
+use crate::device::{Device, app, provisioned};
+use crate::vendor::vendor_set;
 
 /// One line and one blink of D7 each second, after the line in which it says its version.
 fn assert_runs(device: &Device, threaded: u8, seconds: usize) {

@@ -7,7 +7,8 @@ use lockstep::Stage;
 use lockstep_peripherals::rcc::ResetCause;
 use lockstep_peripherals::time::PS_PER_MS;
 
-use crate::device::{Device, provisioned, vendor_set};
+use crate::device::{Device, provisioned};
+use crate::vendor::vendor_set;
 
 /// The catalogue.
 pub const VERSIONS: [&str; 7] = ["0.5.2", "1.5.0", "1.5.1", "2.0.0", "2.1.0", "2.2.0", "2.3.1"];

@@ -4,7 +4,8 @@ use lockstep::Stage;
 use lockstep_images::app_config::{AppConfig, SystemMode};
 use lockstep_peripherals::rcc::ResetCause;
 
-use crate::device::{Device, app, provisioned, vendor_set};
+use crate::device::{Device, app, provisioned};
+use crate::vendor::vendor_set;
 
 fn device(test: &str) -> Option<Device> {
     let config = AppConfig { system_mode: SystemMode::SemiAutomatic, ..AppConfig::default() };

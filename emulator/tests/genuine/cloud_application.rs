@@ -6,7 +6,8 @@ use lockstep_modem::network::CloudEventKind;
 use lockstep_modem::network::service::ServerRequest;
 
 use crate::boot::VERSIONS;
-use crate::device::{Device, vendor_set};
+use crate::device::Device;
+use crate::vendor::vendor_set;
 
 /// When even 0.5.2 is connected and the application's connection too.
 const CONNECTED_MS: u64 = 45_000;

@@ -1,12 +1,10 @@
 //! A device with genuine firmware, and what its user sees of it.
 
-use std::io::Write;
-
 use lockstep::electron::{D7, DeviceSettings, electron};
 use lockstep::{Machine, Seen, Stage, Stop, cloud};
 use lockstep_images::app_config::{self, AppConfig};
 use lockstep_images::dct::{DctSpec, KeySource};
-use lockstep_images::{FirmwareSet, Image, ImageError, load_set};
+use lockstep_images::{FirmwareSet, Image};
 use lockstep_modem::AtLogEntry;
 use lockstep_modem::network::service::ServerRequest;
 use lockstep_modem::network::{CloudEvent, CloudEventKind};
@@ -16,19 +14,6 @@ use lockstep_peripherals::time::{PS_PER_MS, PS_PER_S};
 pub const APP: &[u8] = include_bytes!("../../../firmware-images/built/app.bin");
 /// Where user modules live.
 pub const APP_PLACE: u32 = 0x0808_0000;
-
-/// The vendor's images of a version; `None`, said on stderr, if they have not been fetched.
-pub fn vendor_set(version: &str, test: &str) -> Option<FirmwareSet> {
-    match load_set(version) {
-        Ok(set) => Some(set),
-        Err(ImageError::NotFetched { .. }) => {
-            // Not `eprintln`, which the test harness keeps to itself when a test passes.
-            let _ = writeln!(std::io::stderr(), "SKIPPED (no vendor images): {test} ({version})");
-            None
-        }
-        Err(error) => panic!("{error}"),
-    }
-}
 
 /// What a device gets when it is set up: keys, the server's key and address.
 pub fn provisioned() -> DctSpec {

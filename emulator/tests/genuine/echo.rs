@@ -6,7 +6,8 @@ use lockstep_modem::network::CloudEventKind;
 use lockstep_modem::network::service::ServerRequest;
 use lockstep_peripherals::time::PS_PER_MS;
 
-use crate::device::{Device, vendor_set};
+use crate::device::Device;
+use crate::vendor::vendor_set;
 
 /// 0.5.2 asks for its registration every 15 s only.
 const CONNECTED_MS: u64 = 50_000;

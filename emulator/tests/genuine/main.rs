@@ -12,3 +12,5 @@ mod echo;
 mod mqtt;
 mod over_the_air;
 mod update;
+#[path = "../common/vendor.rs"]
+mod vendor;

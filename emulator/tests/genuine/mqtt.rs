@@ -6,7 +6,8 @@ use lockstep_modem::network::directory::BROKER;
 use lockstep_modem::network::mqtt::{Message, PORT, Qos};
 use lockstep_modem::network::service::ServerRequest;
 
-use crate::device::{Device, vendor_set};
+use crate::device::Device;
+use crate::vendor::vendor_set;
 
 fn config(system_thread: bool) -> AppConfig {
     AppConfig {

@@ -8,7 +8,8 @@ use lockstep_modem::network::service::ServerRequest;
 use lockstep::core::faults::Fault;
 use lockstep_peripherals::time::PS_PER_MS;
 
-use crate::device::{APP, Device, Line, vendor_set};
+use crate::device::{APP, Device, Line};
+use crate::vendor::vendor_set;
 
 fn is_replaced(version: &str, system_thread: bool) {
     let Some(set) = vendor_set(version, "the application closes its connection for an update") else { return };

@@ -3,7 +3,8 @@
 use lockstep_images::dct::{DATA_OFFSET, DctSpec, UpdateSlot, layout};
 use lockstep_images::{DCT_SECTORS, FirmwareSet, FlashImage, Image, STAGING_PLACE};
 
-use crate::device::{APP, APP_PLACE, Device, provisioned, vendor_set};
+use crate::device::{APP, APP_PLACE, Device, provisioned};
+use crate::vendor::vendor_set;
 
 /// Where slot 1 lies in a sector of the configuration table; each has 20 bytes.
 const SLOT_1: usize = DATA_OFFSET + layout::UPDATE_SLOTS.offset + 20;

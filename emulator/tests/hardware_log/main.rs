@@ -23,6 +23,8 @@ mod device;
 mod events;
 mod measures;
 mod table;
+#[path = "../common/vendor.rs"]
+mod vendor;
 
 use std::io::Write as _;
 
@@ -30,9 +32,10 @@ use lockstep_images::app_config::{self, AppConfig, Mode, SystemLog};
 use lockstep_modem::network::CloudEventKind;
 use lockstep_modem::network::service::ServerRequest;
 
-use device::{APP, Device, vendor_set};
+use device::{APP, Device};
 use events::{Event, What};
 use measures::Measures;
+use vendor::vendor_set;
 
 const WORKS: &str = include_str!("../hardware/works-no-threading.txt");
 const FAILS: &str = include_str!("../hardware/fails-with-threading.txt");

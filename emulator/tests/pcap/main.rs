@@ -2,6 +2,8 @@
 
 #[path = "../common/tshark.rs"]
 mod tshark;
+#[path = "../common/vendor.rs"]
+mod vendor;
 
 use std::path::Path;
 use std::process::Command;
@@ -29,11 +31,7 @@ fn field(file: &Path, filter: &str, field: &str) -> Vec<String> {
 
 #[test]
 fn a_device_that_connects_is_captured_and_does_not_notice() {
-    if let Err(error) = lockstep_images::load_set("2.2.0") {
-        eprintln!("SKIPPED (no vendor images): the capture of a run: {error}");
-        return;
-    }
-    if tshark::is_missing() {
+    if vendor::vendor_set("2.2.0", "the capture of a run").is_none() || tshark::is_missing() {
         return;
     }
     let dir = tempfile::tempdir().unwrap();

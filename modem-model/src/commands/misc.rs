@@ -36,7 +36,19 @@ const STORED: &[Stored] = &[
     stored_setting("+CSMP", "17,167,0,0", 255, false),
 ];
 
+/// Character sets of `AT+CSCS` (3GPP TS 27.007, section 5.5), the factory's first. The module's own list was not seen.
+const CHARACTER_SETS: [&str; 6] = ["IRA", "GSM", "PCCP437", "8859-1", "UCS2", "HEX"];
+
 pub fn run(modem: &mut Modem, name: &str, form: &Form) -> Option<Handled> {
+    match (name, form) {
+        ("+CSCS", Form::Test) => {
+            return Some(line(format!("+CSCS: ({})", CHARACTER_SETS.map(|set| format!("\"{set}\"")).join(","))));
+        }
+        ("+CSCS", Form::Set(params)) if !is_character_set(Args(params)) => {
+            return Some(Err(CmeError::IncorrectParameters.into()));
+        }
+        _ => {}
+    }
     if let Some(setting) = STORED.iter().find(|setting| setting.name == name) {
         return Some(stored(modem, setting, form));
     }
@@ -44,6 +56,13 @@ pub fn run(modem: &mut Modem, name: &str, form: &Form) -> Option<Handled> {
         ("+CCLK", Form::Read) => line(format!("+CCLK: \"{}\"", modem.clock.text(modem.now_ps))),
         ("+CCLK", Form::Set(params)) => set_clock(modem, Args(params)),
         ("+CPAS", Form::Execute) => line("+CPAS: 0"),
+        ("+CEER", Form::Execute) => {
+            // When nothing has happened. The text is the manufacturer's (3GPP TS 27.007, section 6.10): that of modules
+            // with Intel's modem software, not seen on a SARA.
+            modem.ledger.unmodelled("AT+CEER: causes are not kept", modem.now_ps);
+            line("+CEER: \"No report available\"")
+        }
+        ("+CEER", Form::Test) => ok(),
         ("+CSGT", Form::Read) => {
             let (on, text) = &modem.nvm.greeting;
             line(format!("+CSGT: \"{text}\",{}", u32::from(*on)))
@@ -52,6 +71,12 @@ pub fn run(modem: &mut Modem, name: &str, form: &Form) -> Option<Handled> {
         ("+CMUX", _) => unmodelled(modem, name, form),
         _ => return None,
     })
+}
+
+/// Names are quoted: a bare one would be kept as if it were a number.
+fn is_character_set(args: Args<'_>) -> bool {
+    let is_quoted = matches!(args.get(0), Some(Param::Quoted(_)));
+    args.len() == 1 && is_quoted && args.text(0).is_ok_and(|name| CHARACTER_SETS.contains(&name))
 }
 
 fn stored(modem: &mut Modem, setting: &Stored, form: &Form) -> Handled {

@@ -58,9 +58,9 @@ mod tests {
     use super::*;
     use crate::config::ModemConfig;
     use crate::line::bit_ps;
-    use crate::modem::Output;
     use crate::network::tcp_host::{HostConfig, HostEvent, TcpHost};
     use crate::network::{Network, Packet, PeerOutput};
+    use crate::output::Output;
     use crate::time::PS_PER_MS;
     use lockstep_traces::Decisions;
 

@@ -1,153 +1,11 @@
-//! The table of settings: each with its name, what it takes, what it means, and how it is read and written.
+//! The table of settings.
 
-use std::net::Ipv4Addr;
+use lockstep_modem::events;
+use lockstep_modem::network::NatConfig;
 
-use lockstep_modem::Model;
-use lockstep_modem::config::{Admission, SimState};
-use lockstep_modem::events::{self, Plan};
-use lockstep_modem::network::{NatConfig, Outage, Probability};
-use lockstep_modem::time::DurationRange;
-use lockstep_peripherals::board::bq24195::PowerSource;
-
-use super::arguments::SettingsArguments;
-use super::duration::parse_duration_ps;
-use super::options::{KeyValue, did_you_mean};
-use super::output::Output;
-use super::parts::Parts;
-use super::{CliError, Outcome};
-
-/// One setting.
-pub struct Setting {
-    /// Its name for `--set`.
-    pub key: &'static str,
-    /// What it takes.
-    pub takes: &'static str,
-    /// What it means.
-    pub help: &'static str,
-    get: fn(&Parts) -> String,
-    set: fn(&mut Parts, &str) -> Option<()>,
-}
-
-/// A value that text can be turned into and back.
-trait Value: Sized {
-    fn read(text: &str) -> Option<Self>;
-    fn write(&self) -> String;
-}
-
-macro_rules! plain {
-    ($($type:ty),*) => {
-        $(impl Value for $type {
-            fn read(text: &str) -> Option<Self> {
-                text.parse().ok()
-            }
-            fn write(&self) -> String {
-                self.to_string()
-            }
-        })*
-    };
-}
-plain!(u8, u16, u32, u64, usize, bool, Ipv4Addr, DurationRange, Model, Admission, SimState, Plan);
-
-impl Value for String {
-    /// Printable ASCII without what would end a quoted string of the modem's answers.
-    fn read(text: &str) -> Option<Self> {
-        let fits = text.len() <= 64 && text.chars().all(|c| (c.is_ascii_graphic() || c == ' ') && c != '"');
-        fits.then(|| text.to_owned())
-    }
-    fn write(&self) -> String {
-        self.clone()
-    }
-}
-
-impl<T: Value> Value for Option<T> {
-    fn read(text: &str) -> Option<Self> {
-        if text == "none" { Some(None) } else { T::read(text).map(Some) }
-    }
-    fn write(&self) -> String {
-        self.as_ref().map_or_else(|| "none".to_owned(), Value::write)
-    }
-}
-
-impl Value for Probability {
-    /// `5%`, `0.25%`: at most four decimals.
-    fn read(text: &str) -> Option<Self> {
-        let (whole, decimals) = text.strip_suffix('%').map(|t| t.split_once('.').unwrap_or((t, "0")))?;
-        let is_digits = |t: &str| !t.is_empty() && t.bytes().all(|b| b.is_ascii_digit());
-        if !is_digits(whole) || !is_digits(decimals) || decimals.len() > 4 {
-            return None;
-        }
-        let ppm = format!("{whole}{decimals:0<4}").parse().ok()?;
-        within(Self { ppm }, Self { ppm: 0 }, Self::percent(100))
-    }
-    fn write(&self) -> String {
-        let (whole, decimals) = (self.ppm / 10_000, self.ppm % 10_000);
-        let text = format!("{whole}.{decimals:04}");
-        format!("{}%", text.trim_end_matches('0').trim_end_matches('.'))
-    }
-}
-
-impl Value for Vec<Outage> {
-    fn read(text: &str) -> Option<Self> {
-        if text == "none" {
-            return Some(Vec::new());
-        }
-        let one = |text: &str| {
-            let (from, to) = text.split_once("..")?;
-            let (from_ps, to_ps) = (parse_duration_ps(from).ok()?, parse_duration_ps(to).ok()?);
-            (from_ps < to_ps).then_some(Outage { from_ps, to_ps })
-        };
-        text.split(',').map(one).collect()
-    }
-    fn write(&self) -> String {
-        let one = |outage: &Outage| {
-            let us = |ps: u64| DurationRange::exactly_us(ps / 1_000_000).write();
-            format!("{}..{}", us(outage.from_ps), us(outage.to_ps))
-        };
-        if self.is_empty() { "none".to_owned() } else { self.iter().map(one).collect::<Vec<_>>().join(",") }
-    }
-}
-
-macro_rules! named {
-    ($type:ty: $($name:literal = $value:pat => $make:expr),*) => {
-        impl Value for $type {
-            fn read(text: &str) -> Option<Self> {
-                match text {
-                    $($name => Some($make),)*
-                    _ => None,
-                }
-            }
-            fn write(&self) -> String {
-                match self {
-                    $($value => $name,)*
-                }
-                .to_owned()
-            }
-        }
-    };
-}
-named!(PowerSource: "none" = PowerSource::None => PowerSource::None,
-    "usb-host" = PowerSource::UsbHost => PowerSource::UsbHost, "adapter" = PowerSource::Adapter => PowerSource::Adapter);
-
-impl Value for [u8; 12] {
-    fn read(text: &str) -> Option<Self> {
-        if text.len() != 24 || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
-            return None;
-        }
-        let mut bytes = [0; 12];
-        for (i, byte) in bytes.iter_mut().enumerate() {
-            *byte = u8::from_str_radix(text.get(2 * i..2 * i + 2)?, 16).ok()?;
-        }
-        Some(bytes)
-    }
-    fn write(&self) -> String {
-        self.iter().map(|byte| format!("{byte:02x}")).collect()
-    }
-}
-
-/// Accepts a value only within limits.
-fn within<T: PartialOrd>(value: T, low: T, high: T) -> Option<T> {
-    (low <= value && value <= high).then_some(value)
-}
+use super::Setting;
+use super::value::{Refusal, Value, read_checked, within};
+use crate::cli::duration::parse_duration_ps;
 
 macro_rules! setting {
     ($key:literal, $takes:expr, $help:literal, $($path:ident).+) => {
@@ -160,8 +18,8 @@ macro_rules! setting {
             help: $help,
             get: |parts| parts.$($path).+.write(),
             set: |parts, text| {
-                parts.$($path).+ = Value::read(text).and_then($check)?;
-                Some(())
+                parts.$($path).+ = read_checked(text, $check)?;
+                Ok(())
             },
         }
     };
@@ -178,7 +36,7 @@ macro_rules! timing {
             get: |parts| parts.modem.timing.$field.write(),
             set: |parts, text| {
                 parts.modem.timing.$field = Value::read(text)?;
-                Some(())
+                Ok(())
             },
         }
     };
@@ -195,7 +53,7 @@ macro_rules! link {
             set: |parts, text| {
                 parts.link.uplink.$field = Value::read(text)?;
                 parts.link.downlink.$field = parts.link.uplink.$field.clone();
-                Some(())
+                Ok(())
             },
         }
     };
@@ -207,7 +65,7 @@ macro_rules! link {
             get: |parts| parts.link.$direction.$field.write(),
             set: |parts, text| {
                 parts.link.$direction.$field = Value::read(text)?;
-                Some(())
+                Ok(())
             },
         }
     };
@@ -224,8 +82,8 @@ macro_rules! startup {
             help: $help,
             get: |parts| format!("{}us", parts.soc.clock.$field / 1_000_000),
             set: |parts, text| {
-                parts.soc.clock.$field = parse_duration_ps(text).ok()?;
-                Some(())
+                parts.soc.clock.$field = parse_duration_ps(text).map_err(Refusal::Because)?;
+                Ok(())
             },
         }
     };
@@ -427,9 +285,9 @@ pub const SETTINGS: &[Setting] = &[
             parts.link.nat = match text {
                 "vendor" => NatConfig::default(),
                 "third-party" => NatConfig::third_party_sim(),
-                _ => return None,
+                _ => return Err(Refusal::NotTaken),
             };
-            Some(())
+            Ok(())
         },
     },
     setting!("nat.enabled", "true or false", "peers see a translated address and port of the device", link.nat.enabled),
@@ -455,7 +313,7 @@ pub const SETTINGS: &[Setting] = &[
         get: |parts| parts.update.chunk_interval.write(),
         set: |parts, text| {
             parts.update.chunk_interval = Value::read(text)?;
-            Some(())
+            Ok(())
         },
     },
     setting!("update.timeout_s", "seconds", "an update that takes longer is given up", update.timeout_s),
@@ -477,107 +335,3 @@ pub const SETTINGS: &[Setting] = &[
     setting!("board.charge_percent", "0 to 100", "charge of the battery", charge_percent, |p| within(p, 0, 100)),
     setting!("board.power_source", "none, usb-host or adapter", "what feeds the charger", power_source),
 ];
-
-/// Applies `--set` options.
-pub fn apply(parts: &mut Parts, options: &[KeyValue]) -> Result<(), CliError> {
-    for KeyValue { key, value } in options {
-        let Some(setting) = SETTINGS.iter().find(|setting| setting.key == key) else {
-            let hint = did_you_mean(key, SETTINGS.iter().map(|setting| setting.key));
-            return Err(CliError::Usage(format!("--set {key}: no such setting{hint}; `lockstep settings` lists them")));
-        };
-        (setting.set)(parts, value).ok_or_else(|| {
-            CliError::Usage(format!("--set {key}={value}: it takes {}; {}", setting.takes, setting.help))
-        })?;
-    }
-    let clock = &parts.soc.clock;
-    if clock.pll_lock_low_us > clock.pll_lock_high_us {
-        let (low, high) = (clock.pll_lock_low_us, clock.pll_lock_high_us);
-        return Err(CliError::Usage(format!("chip.pll_lock_low_us ({low}) is above chip.pll_lock_high_us ({high})")));
-    }
-    Ok(())
-}
-
-/// `lockstep settings`.
-pub fn list(arguments: &SettingsArguments) -> Result<Outcome, CliError> {
-    let mut output = Output::new();
-    let parts = Parts::default();
-    for setting in SETTINGS {
-        let default = (setting.get)(&parts);
-        if arguments.json {
-            let Setting { key, takes, help, .. } = setting;
-            output.json(&serde_json::json!({ "key": key, "default": default, "takes": takes, "help": help }))?;
-        } else {
-            output.line(&format!("{}={default}", setting.key))?;
-            output.line(&format!("    {} ({})", setting.help, setting.takes))?;
-        }
-    }
-    output.finish()?;
-    Ok(Outcome::Done)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn key_value(text: &str) -> KeyValue {
-        super::super::options::parse_key_value(text).unwrap()
-    }
-
-    #[test]
-    fn every_default_can_be_given_back() {
-        let mut parts = Parts::default();
-        for setting in SETTINGS {
-            let default = (setting.get)(&parts);
-            (setting.set)(&mut parts, &default).unwrap_or_else(|| panic!("{}={default}", setting.key));
-            assert_eq!((setting.get)(&parts), default, "{}", setting.key);
-            assert_eq!((setting.set)(&mut parts, "\u{0}?"), None, "{} takes anything", setting.key);
-        }
-    }
-
-    #[test]
-    fn keys_are_unique() {
-        for (i, setting) in SETTINGS.iter().enumerate() {
-            assert!(SETTINGS.iter().skip(i + 1).all(|other| other.key != setting.key), "{}", setting.key);
-        }
-    }
-
-    #[test]
-    fn a_setting_reaches_the_machine_s_parts() {
-        let mut parts = Parts::default();
-        let options = [
-            key_value("modem.timing.boot=2s..4.5s"),
-            key_value("sim.state=pin:1234"),
-            key_value("chip.unique_id=0123456789abcdef01234567"),
-            key_value("cell.admission=roaming"),
-        ];
-        apply(&mut parts, &options).unwrap();
-        assert_eq!(parts.modem.timing.boot, DurationRange { low_us: 2_000_000, high_us: 4_500_000 });
-        assert_eq!(parts.modem.sim.state, SimState::Pin { pin: "1234".to_owned(), tries: 3 });
-        assert_eq!(parts.soc.unique_id[..2], [1, 0x23]);
-        assert_eq!(parts.modem.cell.admission, Admission::Roaming);
-    }
-
-    #[test]
-    fn a_link_is_chosen_for_both_directions_or_one() {
-        let mut parts = Parts::default();
-        let options =
-            ["link.loss=0.25%", "link.downlink.loss=12%", "link.outages=60s..2m,1h..1.5h", "sim.profile=third-party"];
-        apply(&mut parts, &options.map(key_value)).unwrap();
-        assert_eq!((parts.link.uplink.loss.ppm, parts.link.downlink.loss.ppm), (2_500, 120_000));
-        assert!(parts.link.is_out(119 * 1_000_000_000_000) && !parts.link.is_out(120 * 1_000_000_000_000));
-        assert_eq!(parts.link.outages.write(), "60s..120s,3600s..5400s");
-        assert!(parts.link.nat.enabled && parts.link.nat.udp_idle_timeout.is_some());
-        for wrong in ["link.loss=5", "link.loss=101%", "link.loss=0.00001%", "link.loss=.5%", "link.outages=2m..60s"] {
-            assert!(apply(&mut parts, &[key_value(wrong)]).is_err(), "{wrong}");
-        }
-    }
-
-    #[test]
-    fn an_unknown_key_is_refused_with_the_nearest() {
-        let error = apply(&mut Parts::default(), &[key_value("modem.timing.bot=1s")]).unwrap_err().to_string();
-        assert!(error.contains("did you mean modem.timing.boot?"), "{error}");
-        let error = apply(&mut Parts::default(), &[key_value("cell.signal_strength=40")]).unwrap_err().to_string();
-        assert!(error.contains("0 to 31, or 99"), "{error}");
-        assert!(apply(&mut Parts::default(), &[key_value("modem.timing.boot=4s..2s")]).is_err());
-    }
-}

@@ -1,4 +1,6 @@
-//! The broker: connections, sessions, retained messages, and what goes to whom.
+//! The broker: its connections, and who may have one. What goes to whom is in [`routing`].
+
+mod routing;
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -6,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::codec::{self, ClientPacket, CodecError, Connect, ConnectCode, ServerPacket};
-use super::session::{Acknowledgement, Session};
-use super::{BrokerEvent, BrokerEventKind, DisconnectReason, Message, ProtocolError, Qos, topic};
+use super::session::Session;
+use super::{BrokerEvent, BrokerEventKind, DisconnectReason, Message, ProtocolError, topic};
 use crate::network::packet::Endpoint;
 use crate::network::stream_service::{ConnectionId, StreamAction, StreamEvent, StreamService};
 use crate::time::{PS_PER_MS, PS_PER_S, TimerQueue};
@@ -16,8 +18,6 @@ use crate::time::{PS_PER_MS, PS_PER_S, TimerQueue};
 const CONNECTIONS_MAX: usize = 256;
 /// Sessions kept at most; a client that would need one more finds the server unavailable.
 const SESSIONS_MAX: usize = 256;
-/// Retained messages at most.
-const RETAINED_MAX: usize = 1024;
 /// Events kept for an observer that does not drain them; the oldest give way.
 const EVENTS_MAX: usize = 1024;
 /// Messages of the operator that wait for their time, at most.
@@ -281,155 +281,6 @@ impl Broker {
     fn refuse(&mut self, now_ps: u64, id: ConnectionId, code: ConnectCode, actions: &mut Actions) {
         send(id, &[ServerPacket::ConnAck { session_present: false, code }], actions);
         self.end(now_ps, id, DisconnectReason::Refused(code), actions);
-    }
-
-    fn request(
-        &mut self,
-        now_ps: u64,
-        id: ConnectionId,
-        client: &str,
-        packet: ClientPacket,
-        actions: &mut Actions,
-    ) -> Result<(), ProtocolError> {
-        match packet {
-            ClientPacket::Publish { id: packet_id, message, .. } => {
-                if !topic::is_name(&message.topic) {
-                    return Err(ProtocolError::TopicName(message.topic));
-                }
-                let (is_new, answer) = match message.qos {
-                    Qos::AtMostOnce => (true, None),
-                    Qos::AtLeastOnce => (true, Some(ServerPacket::PubAck(packet_id))),
-                    Qos::ExactlyOnce => {
-                        let session = self.sessions.get_mut(client);
-                        (session.is_some_and(|s| s.receive_once(packet_id)), Some(ServerPacket::PubRec(packet_id)))
-                    }
-                };
-                if is_new {
-                    self.route(now_ps, Some(client), message, actions);
-                }
-                send(id, answer.as_slice(), actions);
-            }
-            ClientPacket::PubRel(packet_id) => {
-                if let Some(session) = self.sessions.get_mut(client) {
-                    session.release(packet_id);
-                }
-                send(id, &[ServerPacket::PubComp(packet_id)], actions);
-            }
-            ClientPacket::PubAck(packet_id) => {
-                self.acknowledge(now_ps, client, packet_id, Acknowledgement::Ack, actions)?;
-            }
-            ClientPacket::PubRec(packet_id) => {
-                self.acknowledge(now_ps, client, packet_id, Acknowledgement::Rec, actions)?;
-            }
-            ClientPacket::PubComp(packet_id) => {
-                self.acknowledge(now_ps, client, packet_id, Acknowledgement::Comp, actions)?;
-            }
-            ClientPacket::Subscribe { id: packet_id, filters } => {
-                if let Some((bad, _)) = filters.iter().find(|(filter, _)| !topic::is_filter(filter)) {
-                    return Err(ProtocolError::TopicFilter(bad.clone()));
-                }
-                self.subscribe(now_ps, id, client, packet_id, &filters, actions);
-            }
-            ClientPacket::Unsubscribe { id: packet_id, filters } => {
-                if let Some(bad) = filters.iter().find(|filter| !topic::is_filter(filter)) {
-                    return Err(ProtocolError::TopicFilter(bad.clone()));
-                }
-                for filter in filters {
-                    if let Some(session) = self.sessions.get_mut(client) {
-                        session.unsubscribe(&filter);
-                    }
-                    self.observe(now_ps, Some(client), BrokerEventKind::Unsubscribed { filter });
-                }
-                send(id, &[ServerPacket::UnsubAck(packet_id)], actions);
-            }
-            ClientPacket::PingReq => send(id, &[ServerPacket::PingResp], actions),
-            ClientPacket::Connect(_) | ClientPacket::Disconnect => {}
-        }
-        Ok(())
-    }
-
-    fn acknowledge(
-        &mut self,
-        now_ps: u64,
-        client: &str,
-        packet_id: u16,
-        acknowledgement: Acknowledgement,
-        actions: &mut Actions,
-    ) -> Result<(), ProtocolError> {
-        let Some(session) = self.sessions.get_mut(client) else { return Ok(()) };
-        let mut packets = Vec::new();
-        let done = session.acknowledge(packet_id, acknowledgement, &mut packets)?;
-        if let Some(id) = session.connection {
-            send(id, &packets, actions);
-        }
-        if let Some(topic) = done {
-            self.observe(now_ps, Some(client), BrokerEventKind::Delivered { topic });
-        }
-        Ok(())
-    }
-
-    fn subscribe(
-        &mut self,
-        now_ps: u64,
-        id: ConnectionId,
-        client: &str,
-        packet_id: u16,
-        filters: &[(String, Qos)],
-        actions: &mut Actions,
-    ) {
-        let Some(session) = self.sessions.get_mut(client) else { return };
-        let granted: Vec<Option<Qos>> = filters.iter().map(|(filter, qos)| session.subscribe(filter, *qos)).collect();
-        let mut packets = vec![ServerPacket::SubAck { id: packet_id, granted: granted.clone() }];
-        let mut dropped = Vec::new();
-        for ((filter, _), granted) in filters.iter().zip(&granted) {
-            let Some(granted) = *granted else { continue };
-            for message in self.retained.values().filter(|message| topic::matches(filter, &message.topic)) {
-                let message = Message { qos: message.qos.min(granted), retain: true, ..message.clone() };
-                let topic = message.topic.clone();
-                if !session.deliver(message, &mut packets) {
-                    dropped.push(topic);
-                }
-            }
-        }
-        send(id, &packets, actions);
-        for ((filter, _), granted) in filters.iter().zip(granted) {
-            let filter = filter.clone();
-            self.observe(now_ps, Some(client), BrokerEventKind::Subscribed { filter, granted });
-        }
-        for topic in dropped {
-            self.observe(now_ps, Some(client), BrokerEventKind::Dropped { topic });
-        }
-    }
-
-    /// Retains a message if it asks for that, and gives it to all who have subscribed.
-    fn route(&mut self, now_ps: u64, publisher: Option<&str>, message: Message, actions: &mut Actions) {
-        self.observe(now_ps, publisher, BrokerEventKind::Published(message.clone()));
-        if message.retain {
-            let topic = &message.topic;
-            if message.payload.is_empty() {
-                self.retained.remove(topic);
-            } else if self.retained.contains_key(topic) || self.retained.len() < RETAINED_MAX {
-                self.retained.insert(topic.clone(), message.clone());
-            } else {
-                self.observe(now_ps, None, BrokerEventKind::Dropped { topic: topic.clone() });
-            }
-        }
-        let mut dropped = Vec::new();
-        for (client, session) in &mut self.sessions {
-            let Some(wanted) = session.wants(&message.topic) else { continue };
-            let copy = Message { qos: message.qos.min(wanted), retain: false, ..message.clone() };
-            let mut packets = Vec::new();
-            if !session.deliver(copy, &mut packets) {
-                dropped.push(client.clone());
-            }
-            if let Some(id) = session.connection {
-                send(id, &packets, actions);
-            }
-        }
-        for client in dropped {
-            let topic = message.topic.clone();
-            self.observe(now_ps, Some(&client), BrokerEventKind::Dropped { topic });
-        }
     }
 
     /// A connection is over, for whatever reason.
