@@ -144,7 +144,7 @@ impl Modem {
             }
             PowerStep::VIntRises => {
                 let boot_ps = timing.boot.draw_ps(self.now_ps, "modem.power", "boot_us", decisions);
-                self.timers.insert(self.now_ps + boot_ps, Timer::Power(PowerStep::Booted));
+                self.timers.insert(self.now_ps.saturating_add(boot_ps), Timer::Power(PowerStep::Booted));
                 self.power.state = PowerState::Booting;
                 self.set_v_int(true);
             }
@@ -175,14 +175,14 @@ impl Modem {
     pub(crate) fn start(&mut self, decisions: &mut Decisions) {
         self.lose_power(PowerState::Starting);
         let rise_ps = self.config.timing.v_int_rise.draw_ps(self.now_ps, "modem.power", "v_int_rise_us", decisions);
-        self.timers.insert(self.now_ps + rise_ps, Timer::Power(PowerStep::VIntRises));
+        self.timers.insert(self.now_ps.saturating_add(rise_ps), Timer::Power(PowerStep::VIntRises));
     }
 
     /// Begins an orderly shutdown (`AT+CPWROFF`, or PWR_ON held low).
     pub(crate) fn shut_down(&mut self, decisions: &mut Decisions) {
         self.power.state = PowerState::ShuttingDown;
         let time_ps = self.config.timing.power_off.draw_ps(self.now_ps, "modem.power", "power_off_us", decisions);
-        self.timers.insert(self.now_ps + time_ps, Timer::Power(PowerStep::ShutDown));
+        self.timers.insert(self.now_ps.saturating_add(time_ps), Timer::Power(PowerStep::ShutDown));
     }
 
     /// Boots again without losing V_INT: with `AT+CFUN=16` the SIM is reset too, with `15` it is not.
@@ -194,7 +194,7 @@ impl Modem {
         }
         self.power.state = PowerState::Booting;
         let boot_ps = self.config.timing.boot.draw_ps(self.now_ps, "modem.power", "boot_us", decisions);
-        self.timers.insert(self.now_ps + boot_ps, Timer::Power(PowerStep::Booted));
+        self.timers.insert(self.now_ps.saturating_add(boot_ps), Timer::Power(PowerStep::Booted));
     }
 
     fn lose_power(&mut self, state: PowerState) {

@@ -156,7 +156,7 @@ impl Modem {
         decisions: &mut Decisions,
     ) {
         let time_ps = range.draw_ps(self.now_ps, "modem.registration", what, decisions);
-        self.timers.insert(self.now_ps + time_ps, Timer::Registration(step(self.registration.attempt)));
+        self.timers.insert(self.now_ps.saturating_add(time_ps), Timer::Registration(step(self.registration.attempt)));
     }
 
     pub(crate) fn registration_step(&mut self, step: RegistrationStep, decisions: &mut Decisions) {

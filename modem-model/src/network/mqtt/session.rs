@@ -11,6 +11,8 @@ use crate::network::stream_service::ConnectionId;
 /// Messages sent and not yet acknowledged, at most; more wait in the queue. This and the next are the defaults of the
 /// Mosquitto broker (2.0).
 const IN_FLIGHT_MAX: usize = 20;
+/// Bytes of them, at most: all go at once to a client that is back, and must find room there.
+const IN_FLIGHT_BYTES_MAX: usize = 1 << 19;
 /// Messages waiting, at most.
 const QUEUED_MAX: usize = 1000;
 /// Bytes of messages waiting, at most.
@@ -36,6 +38,15 @@ enum InFlight {
     Message(Message),
     /// PUBCOMP; the topic is for the observer.
     Release { topic: String },
+}
+
+impl InFlight {
+    fn payload_bytes(&self) -> usize {
+        match self {
+            Self::Message(message) => message.payload.len(),
+            Self::Release { .. } => 0,
+        }
+    }
 }
 
 /// The session.
@@ -118,6 +129,11 @@ impl Session {
 
     fn send_queued(&mut self, packets: &mut Vec<ServerPacket>) {
         while self.connection.is_some() && self.in_flight.len() < IN_FLIGHT_MAX {
+            let Some(next_bytes) = self.queue.front().map(|next| next.payload.len()) else { return };
+            let bytes: usize = self.in_flight.iter().map(|(_, stage)| stage.payload_bytes()).sum();
+            if bytes > 0 && bytes + next_bytes > IN_FLIGHT_BYTES_MAX {
+                return;
+            }
             let Some(message) = self.queue.pop_front() else { return };
             self.queue_bytes = self.queue_bytes.saturating_sub(message.topic.len() + message.payload.len());
             let id = self.free_id();

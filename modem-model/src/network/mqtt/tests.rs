@@ -796,3 +796,61 @@ proptest! {
         prop_assert_eq!(firsts, (0..published[0]).collect::<Vec<_>>());
     }
 }
+
+/// Few bytes may ask for many: each filter of a SUBSCRIBE for all that is retained.
+#[test]
+fn a_client_that_asks_for_more_than_the_memory_holds_is_cut_off() {
+    let mut bench = Bench::new();
+    bench.connect(1, connect("a"));
+    let payload = "x".repeat(60_000);
+    for n in 0..20 {
+        bench.publish(1, retained(&format!("t/{n}"), QoS::AtMostOnce, &payload));
+    }
+    let filters: Vec<(String, QoS)> =
+        (0..16_000).map(|n| (format!("t/{}", ["#", "+"][n % 2]), QoS::AtMostOnce)).collect();
+    let many: Vec<(&str, QoS)> = filters.iter().map(|(filter, qos)| (filter.as_str(), *qos)).collect();
+    bench.send(1, subscribe(&many[..10_000]));
+    assert!(bench.links[&1].is_aborted);
+    assert!(bench.links[&1].received.len() < 4 << 20, "{}", bench.links[&1].received.len());
+    // The same in many packets.
+    bench.connect(2, connect("b"));
+    bench.raw(2, &written(&subscribe(&[("t/#", QoS::AtMostOnce)])).repeat(2000));
+    assert!(bench.links[&2].is_aborted);
+    assert!(bench.links[&2].received.len() < 4 << 20, "{}", bench.links[&2].received.len());
+    // Who asks for all of it once gets it.
+    bench.connect(3, connect("c"));
+    bench.publish(3, retained("u", QoS::AtMostOnce, "y"));
+    bench.subscribe(3, &[("u", QoS::AtMostOnce)]);
+    assert_eq!(bench.messages(3).len(), 1);
+}
+
+/// What is under way to a client that is away goes at once when it is back, and must fit what waits for a connection.
+#[test]
+fn large_messages_for_an_absent_client_all_arrive() {
+    let mut bench = Bench::new();
+    bench.connect(1, persistent("sleeper"));
+    bench.subscribe(1, &[("big", QoS::AtLeastOnce)]);
+    bench.event(1, StreamEvent::Lost);
+    bench.connect(2, connect("b"));
+    let payload = "x".repeat(65_000);
+    for _ in 0..16 {
+        bench.publish(2, publish("big", QoS::AtLeastOnce, 7, &payload));
+    }
+    let mut arrived = 0;
+    for id in 3..40 {
+        bench.open(id);
+        bench.send(id, Packet::Connect(persistent("sleeper")));
+        assert!(!bench.links[&id].is_aborted && bench.links[&id].received.len() <= 1 << 20);
+        let ids: Vec<u16> = bench
+            .take(id)
+            .iter()
+            .filter_map(|p| if let Packet::Publish(p) = p { Some(p.pkid) } else { None })
+            .collect();
+        if let Some(first) = ids.first() {
+            bench.send(id, Packet::PubAck(PubAck::new(*first)));
+            arrived += 1;
+        }
+        bench.event(id, StreamEvent::Lost);
+    }
+    assert_eq!(arrived, 16);
+}

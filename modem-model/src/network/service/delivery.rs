@@ -6,6 +6,7 @@ use lockstep_traces::Decisions;
 use super::device::OWN_REQUEST;
 use super::event::{CloudEventKind, DeviceId};
 use super::{DeviceService, STREAM, ServerRequest};
+use crate::network::peer::PeerOutput;
 
 /// Names that are the system's: nobody hears what devices publish under them.
 const RESERVED: [&str; 2] = ["spark", "particle"];
@@ -18,7 +19,14 @@ const RANDOM_EVENT: &str = "spark/device/random";
 
 impl DeviceService {
     /// Delivers what a device has published, or answers it.
-    pub(super) fn published(&mut self, now_ps: u64, from: DeviceId, name: &str, data: &str, decisions: &mut Decisions) {
+    pub(super) fn published(
+        &mut self,
+        now_ps: u64,
+        from: DeviceId,
+        (name, data): (&str, &str),
+        output: &mut PeerOutput,
+        decisions: &mut Decisions,
+    ) {
         let answer = match name {
             NAME_EVENT => Some(self.config.device_name.clone()),
             ADDRESS_EVENT => {
@@ -29,7 +37,7 @@ impl DeviceService {
             _ => None,
         };
         if let Some(data) = answer {
-            return self.give(now_ps, from, name, data);
+            return self.give(now_ps, from, name, data, output);
         }
         if RESERVED.iter().any(|reserved| name.starts_with(reserved)) {
             return;
@@ -37,16 +45,19 @@ impl DeviceService {
         let wants = self.devices.iter().filter(|(_, device)| device.wants_event(name));
         let wants: Vec<DeviceId> = wants.map(|(id, _)| *id).collect();
         for device_id in wants {
-            self.give(now_ps, device_id, name, data.to_owned());
+            self.give(now_ps, device_id, name, data.to_owned(), output);
         }
     }
 
-    fn give(&mut self, now_ps: u64, to: DeviceId, name: &str, data: String) {
+    fn give(&mut self, now_ps: u64, to: DeviceId, name: &str, data: String, output: &mut PeerOutput) {
         let request = ServerRequest::Event { name: name.to_owned(), data };
         let session = self.devices.get(&to).map(|device| device.session);
         if let Some(conversation) = session.and_then(|session| self.conversations.get_mut(&session))
             && request.check().is_ok()
         {
+            if !conversation.has_room() {
+                return output.unmodelled("cloud: event dropped, the device acknowledges none".to_owned());
+            }
             conversation.ask(now_ps, OWN_REQUEST, request);
         }
     }

@@ -16,6 +16,8 @@ use crate::time::PS_PER_S;
 const RESPONSE_TIMEOUT_PS: u64 = 60 * PS_PER_S;
 /// Messages of a device whose repetition is recognised.
 const RECENT_MAX: usize = 32;
+/// Requests to a device that wait for their turn, at most; beyond it the service makes none by itself.
+const QUEUE_MAX: usize = 64;
 /// Number of requests that the service makes by itself.
 pub(super) const OWN_REQUEST: u64 = 0;
 /// The Hello flag of devices that describe themselves without being asked (`protocol.cpp`, v2.0.0).
@@ -105,6 +107,8 @@ pub struct Conversation {
     pending: Option<Pending>,
     update: Option<Update>,
     recent: VecDeque<(u16, Vec<u8>)>,
+    /// It was asked for its description and never answered.
+    lacks_description: bool,
 }
 
 impl Conversation {
@@ -112,6 +116,11 @@ impl Conversation {
     /// at a time, and devices drop others). An update is no obstacle to other requests, as it takes minutes.
     pub fn ask(&mut self, time_ps: u64, number: u64, request: ServerRequest) {
         self.queue.push_back(Asked { number, time_ps, request });
+    }
+
+    /// Whether the service may add a request of its own: a device that acknowledges nothing must not fill the memory.
+    pub fn has_room(&self) -> bool {
+        self.queue.len() < QUEUE_MAX
     }
 
     /// When [`advance`](Self::advance) is wanted.
@@ -141,6 +150,7 @@ impl Conversation {
             match again {
                 Some(bytes) => outcome.messages.push(bytes),
                 None => {
+                    self.lacks_description |= pending.is_description && pending.number == OWN_REQUEST;
                     // What the service asks by itself nobody waits for.
                     if pending.number != OWN_REQUEST {
                         outcome.events.push(CloudEventKind::Unanswered { request: pending.number });
@@ -211,6 +221,10 @@ impl Conversation {
             return;
         };
         let now_ps = context.now_ps;
+        // Without a description no command of the operator reaches the device.
+        if std::mem::take(&mut self.lacks_description) && !self.awaits_description() {
+            self.ask(now_ps, OWN_REQUEST, ServerRequest::Describe);
+        }
         match incoming {
             Incoming::Ping { id } => {
                 outcome.messages.push(coap::acknowledgement(id));

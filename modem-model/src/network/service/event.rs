@@ -143,6 +143,8 @@ pub enum CloudEventKind {
         request: u64,
         /// Why.
         reason: String,
+        /// The service lost the device after it had sent everything: the device may take the image nevertheless.
+        may_have_it: bool,
     },
     /// A command of the operator goes on.
     Command {
@@ -263,7 +265,7 @@ impl fmt::Display for CloudEventKind {
                 write!(f, "update, request {request}: {count} chunks are missing: {}{more}", shown.join(" "))
             }
             Self::UpdateDelivered { request } => write!(f, "update, request {request}: the device has it"),
-            Self::UpdateFailed { request, reason } => write!(f, "update, request {request}: failed, {reason}"),
+            Self::UpdateFailed { request, reason, .. } => write!(f, "update, request {request}: failed, {reason}"),
             Self::Unanswered { request } => write!(f, "no answer to request {request}"),
             Self::Command { number, command, progress } => write!(f, "command {number}, {command}: {progress}"),
             Self::Alert { description: 0 } => f.write_str("session ended by the device"),

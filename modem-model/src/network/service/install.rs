@@ -18,6 +18,12 @@ const ATTEMPTS: u32 = 3;
 const RETRY_PS: u64 = 10 * PS_PER_S;
 /// Wait for the description of a device that is back, before it is asked for it.
 const DESCRIPTION_PS: u64 = 20 * PS_PER_S;
+/// Wait before it is asked again: longer than a request is repeated.
+const DESCRIPTION_AGAIN_PS: u64 = 90 * PS_PER_S;
+/// How often it is asked.
+const DESCRIPTIONS: u32 = 3;
+/// Wait for a device that has an image: longer than one takes that is denied by a network and tries again.
+const AWAY_PS: u64 = 1800 * PS_PER_S;
 /// Flag of Hello: an update was taken.
 const FLAG_UPDATED: u8 = 1;
 
@@ -27,10 +33,26 @@ enum Phase {
     Next { not_before_ps: u64 },
     /// It is being sent.
     Sending { request: u64 },
-    /// The device has it and resets.
-    Away,
+    /// The device has it and resets; it is waited for until then.
+    Away { until_ps: u64 },
     /// The device is back; its description is to come, or is asked for when this time has passed.
-    Back { is_flagged: bool, ask_ps: u64 },
+    Back(Back),
+}
+
+/// A device that is to say what it has.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Back {
+    is_flagged: bool,
+    /// Why the service does not know whether the device has taken the image.
+    doubt: Option<String>,
+    ask_ps: u64,
+    asked: u32,
+}
+
+impl Back {
+    fn new(now_ps: u64, is_flagged: bool, doubt: Option<String>) -> Self {
+        Self { is_flagged, doubt, ask_ps: now_ps + DESCRIPTION_PS, asked: 0 }
+    }
 }
 
 /// A series of images for one device.
@@ -72,8 +94,9 @@ impl Install {
     pub fn next_wake_ps(&self, device: &DeviceRecord) -> u64 {
         match self.phase {
             Phase::Next { not_before_ps } => not_before_ps.max(device.ready_from_ps),
-            Phase::Back { ask_ps, .. } => ask_ps,
-            Phase::Sending { .. } | Phase::Away => u64::MAX,
+            Phase::Away { until_ps } => until_ps,
+            Phase::Back(Back { ask_ps, .. }) => ask_ps,
+            Phase::Sending { .. } => u64::MAX,
         }
     }
 
@@ -91,8 +114,13 @@ impl Install {
                     None => Want::Finished,
                 }
             }
-            Phase::Back { ask_ps, .. } if *ask_ps <= now_ps => {
-                *ask_ps = u64::MAX;
+            Phase::Away { .. } if is_due => self.failed(now_ps, "the device has it and did not come back"),
+            Phase::Back(back) if is_due && back.asked >= DESCRIPTIONS => {
+                let reason = back.doubt.take().unwrap_or_else(|| "the device does not say what it has".to_owned());
+                self.failed(now_ps, &reason)
+            }
+            Phase::Back(back) if is_due => {
+                (back.ask_ps, back.asked) = (now_ps + DESCRIPTION_AGAIN_PS, back.asked + 1);
                 Want::Ask(ServerRequest::Describe)
             }
             _ => Want::Wait,
@@ -118,27 +146,36 @@ impl Install {
             (Phase::Sending { request }, CloudEventKind::UpdateDelivered { request: delivered })
                 if request == delivered =>
             {
-                self.phase = Phase::Away;
+                self.phase = Phase::Away { until_ps: now_ps + AWAY_PS };
             }
-            (Phase::Sending { request }, CloudEventKind::UpdateFailed { request: failed, reason })
+            (Phase::Sending { request }, CloudEventKind::UpdateFailed { request: failed, reason, may_have_it })
                 if request == failed =>
             {
-                return (self.failed(now_ps, reason), None);
+                if !may_have_it {
+                    return (self.failed(now_ps, reason), None);
+                }
+                // What became of it the device says itself.
+                self.phase = Phase::Back(Back::new(now_ps, false, Some(reason.clone())));
             }
             (Phase::Sending { request }, CloudEventKind::Unanswered { request: failed }) if request == failed => {
                 return (self.failed(now_ps, "the session ended before it began"), None);
             }
-            (Phase::Away | Phase::Back { .. }, CloudEventKind::Hello(hello)) => {
-                let is_flagged = hello.flags & FLAG_UPDATED != 0;
-                self.phase = Phase::Back { is_flagged, ask_ps: now_ps + DESCRIPTION_PS };
+            (Phase::Away { .. }, CloudEventKind::Resumed) => self.phase = Phase::Back(Back::new(now_ps, false, None)),
+            (Phase::Away { .. }, CloudEventKind::Hello(hello)) => {
+                self.phase = Phase::Back(Back::new(now_ps, hello.flags & FLAG_UPDATED != 0, None));
             }
-            (Phase::Away, CloudEventKind::Resumed) => {
-                self.phase = Phase::Back { is_flagged: false, ask_ps: now_ps + DESCRIPTION_PS };
+            // It was reset once more, and what it was asked is lost.
+            (Phase::Back(back), CloudEventKind::Resumed) => {
+                self.phase = Phase::Back(Back::new(now_ps, back.is_flagged, back.doubt.take()));
             }
-            (&mut Phase::Back { is_flagged, .. }, CloudEventKind::Described { .. }) => {
+            (Phase::Back(back), CloudEventKind::Hello(hello)) => {
+                self.phase = Phase::Back(Back::new(now_ps, hello.flags & FLAG_UPDATED != 0, back.doubt.take()));
+            }
+            (Phase::Back(back), CloudEventKind::Described { .. }) => {
                 let Some(upload) = self.uploads.get(self.position) else { return (Want::Finished, None) };
-                if !upload.is_on(&device.description.modules) && !is_flagged {
-                    return (self.failed(now_ps, "the device came back without it"), None);
+                if !upload.is_on(&device.description.modules) && !back.is_flagged {
+                    let reason = back.doubt.take().unwrap_or_else(|| "the device came back without it".to_owned());
+                    return (self.failed(now_ps, &reason), None);
                 }
                 let applied = CommandProgress::Applied { image: upload.name.clone() };
                 (self.position, self.attempts) = (self.position + 1, 0);

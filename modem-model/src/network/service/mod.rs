@@ -283,7 +283,7 @@ impl DeviceService {
         self.take_outcome(now_ps, session, outcome, output);
         for (name, data) in published {
             if let Some(device_id) = self.named(session) {
-                self.published(now_ps, device_id, &name, &data, decisions);
+                self.published(now_ps, device_id, (&name, &data), output, decisions);
             }
         }
     }

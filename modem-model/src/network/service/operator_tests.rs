@@ -148,3 +148,69 @@ fn what_a_device_has_is_not_sent() {
     assert!(matches!(state(&bench, 0), CommandState::Done { .. }));
     assert_eq!(bench.service.devices()[&ID].description.modules.len(), 1);
 }
+
+const HAS_IT: &str = r#"{"m":[{"l":"m","f":"u","n":"1","v":5,"u":"ABCD"}]}"#;
+
+/// The answer to UpdateDone is lost: what the device says when it is back decides.
+#[test]
+fn an_image_whose_end_was_lost_is_found_when_the_device_is_back() {
+    for comes_back_early in [true, false] {
+        let mut bench = Bench::connected(HELLO_2);
+        bench.service.command(command("ota", 0, Action::Update(vec![app("abcd")]))).unwrap();
+        described(&mut bench, 2, "{}");
+        bench.wait();
+        bench.message(&[0x60, 0, 0, 1]);
+        bench.message(&[0x41, 0x44, 1, 1, 1, 0xff, 1]);
+        bench.wait();
+        assert_eq!(bench.wait()[0][..2], [0x41, 3], "UpdateDone");
+        while !comes_back_early && !bench.events.iter().any(|e| matches!(e, CloudEventKind::UpdateFailed { .. })) {
+            bench.wait();
+        }
+        bench.now_ps += 10 * PS_PER_S;
+        bench.message(&[&HELLO_2[..3], &[9], &HELLO_2[4..]].concat());
+        described(&mut bench, 3, HAS_IT);
+        assert!(matches!(state(&bench, 0), CommandState::Done { .. }), "{:?}", state(&bench, 0));
+    }
+}
+
+/// Whatever the device leaves out, a command that sends images is over some day.
+#[test]
+fn a_device_that_never_comes_back_or_never_says_what_it_has_ends_the_command() {
+    for comes_back in [false, true] {
+        let mut bench = Bench::connected(HELLO_2);
+        bench.service.command(command("ota", 0, Action::Update(vec![app("abcd")]))).unwrap();
+        described(&mut bench, 2, "{}");
+        take(&mut bench, 1, 1);
+        if comes_back {
+            bench.message(&[&HELLO_2[..3], &[9], &HELLO_2[4..]].concat());
+        }
+        for _ in 0..100 {
+            if bench.service.next_wake_ps() < u64::MAX {
+                bench.wait();
+            }
+        }
+        let CommandState::Failed { reason } = state(&bench, 0) else { panic!("{:?}", state(&bench, 0)) };
+        let expected = if comes_back { "does not say what it has" } else { "did not come back" };
+        assert!(reason.contains(expected), "{reason}");
+    }
+}
+
+/// A device that is reset once more while it is asked what it has is asked again.
+#[test]
+fn a_device_that_resumes_twice_is_asked_again() {
+    let mut bench = Bench::connected(HELLO_2);
+    bench.service.command(command("ota", 0, Action::Update(vec![app("abcd")]))).unwrap();
+    described(&mut bench, 2, "{}");
+    take(&mut bench, 1, 1);
+    bench.message(&[&HELLO_2[..3], &[9], &HELLO_2[4..]].concat());
+    // The first question is never answered, the second is.
+    let mut asked = 0;
+    while asked < 2 {
+        let sent = bench.wait();
+        let ids: Vec<u8> = sent.iter().filter(|m| m[..2] == [0x41, 1]).map(|m| m[3]).collect();
+        asked += usize::from(ids.first().is_some_and(|id| asked == 0 || *id != 4));
+        assert!(bench.now_ps < 1000 * PS_PER_S);
+    }
+    described(&mut bench, 3, HAS_IT);
+    assert!(matches!(state(&bench, 0), CommandState::Done { .. }), "{:?}", state(&bench, 0));
+}

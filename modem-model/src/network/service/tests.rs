@@ -245,3 +245,45 @@ proptest! {
         prop_assert!(bench.service.devices().len() <= 31);
     }
 }
+
+/// Without its description no command reaches a device: one that did not answer is asked again when it is heard.
+#[test]
+fn a_device_that_did_not_describe_itself_is_asked_again_when_it_is_heard() {
+    let mut bench = Bench::connected(HELLO);
+    while bench.service.next_wake_ps() < u64::MAX {
+        bench.wait();
+    }
+    assert!(bench.now_ps > 50 * PS_PER_S, "given up");
+    let answers = bench.message(b"\x40\x00\x00\x09");
+    assert_eq!(answers, [&b"\x60\x00\x00\x09"[..], b"\x41\x01\x00\x02\x02\xb1d"]);
+    bench.message(b"\x61\x45\x00\x02\x02\xff{}");
+    assert!(bench.device().ready_from_ps < u64::MAX);
+    assert_eq!(bench.message(b"\x40\x00\x00\x0a").len(), 1, "and not again");
+}
+
+/// A device that subscribes to its own events and acknowledges nothing must not fill the service's memory.
+#[test]
+fn events_for_a_device_that_acknowledges_nothing_are_bounded() {
+    let mut bench = Bench::connected(HELLO_2);
+    bench.message(b"\x50\x01\x00\x03\xb1e\x01x");
+    for n in 0..2000u16 {
+        let [high, low] = n.to_be_bytes();
+        bench.message(&[&[0x50, 2, high, low, 0xb1, b'E', 1, b'x', 0xff][..], &[b'y'; 200]].concat());
+    }
+    let state = postcard::to_stdvec(&bench.service).unwrap().len();
+    assert!(state < 64 * 1024, "{state} bytes");
+    assert!(bench.unmodelled.iter().any(|what| what.contains("acknowledges none")));
+}
+
+/// A time-out that no run reaches is none, and not one in the past.
+#[test]
+fn the_longest_time_out_of_an_update_is_no_overflow() {
+    let mut bench = Bench::connected(HELLO_2);
+    bench.service.config.update.timeout_s = u64::MAX;
+    bench.now_ps = PS_PER_S;
+    bench.service.ask(bench.now_ps, ID, ServerRequest::Update { image: vec![1; 8] }).unwrap();
+    assert_eq!(bench.wait().len(), 1);
+    bench.now_ps += PS_PER_S;
+    bench.wait();
+    assert!(!bench.events.iter().any(|kind| matches!(kind, CloudEventKind::UpdateFailed { .. })));
+}

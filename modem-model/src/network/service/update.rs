@@ -117,7 +117,7 @@ impl Update {
         payload.extend([0; 5]);
         let bytes = coap::request(id, token, code::POST, &[b"u"], &[], &payload);
         outcome.messages.push(bytes.clone());
-        let give_up_ps = now_ps + settings.timeout_s.saturating_mul(PS_PER_S);
+        let give_up_ps = now_ps.saturating_add(settings.timeout_s.saturating_mul(PS_PER_S));
         let phase = Phase::Begin(Confirmable::new(now_ps, id, bytes));
         let update = Self { number, image, settings, completes_itself, token, phase, give_up_ps, tenths: 0 };
         outcome.events.push(CloudEventKind::UpdateBegun { request: number, bytes: length, chunks: update.chunks() });
@@ -171,7 +171,8 @@ impl Update {
                 Some(index) => {
                     let is_first_time = !*is_repetition;
                     let interval = self.settings.chunk_interval;
-                    *due_ps = now_ps + interval.draw_ps(now_ps, STREAM, "chunk_interval_us", decisions);
+                    let interval_ps = interval.draw_ps(now_ps, STREAM, "chunk_interval_us", decisions);
+                    *due_ps = now_ps.saturating_add(interval_ps);
                     let id = numbers.id();
                     let (crc, bytes) = self.chunk(index);
                     let query: [&[u8]; 2] = [&crc, &index.to_be_bytes()];
@@ -214,7 +215,7 @@ impl Update {
             Phase::Begin(message) if message.id == id => {
                 if let Some(response) = response.filter(|response| response.code != code::CHANGED) {
                     let code = coap::code_text(response.code);
-                    return Some(self.fail(format!("the device refuses it with {code}"), outcome));
+                    return Some(self.refused(format!("the device refuses it with {code}"), outcome));
                 }
                 self.phase = Phase::Ready { due_ps: now_ps + READY_TIMEOUT_PS };
             }
@@ -231,7 +232,7 @@ impl Update {
                 }
                 Some(other) => {
                     let code = coap::code_text(other);
-                    return Some(self.fail(format!("the device ends it with {code}"), outcome));
+                    return Some(self.refused(format!("the device ends it with {code}"), outcome));
                 }
             },
             _ => return None,
@@ -245,7 +246,7 @@ impl Update {
             Phase::Begin(message) | Phase::Done(message) | Phase::Chunk { sent: Some(message), .. }
                 if message.id == id =>
             {
-                Some(self.fail(format!("the device answered {} with a reset", self.waits_for()), outcome))
+                Some(self.refused(format!("the device answered {} with a reset", self.waits_for()), outcome))
             }
             _ => None,
         }
@@ -276,7 +277,7 @@ impl Update {
             }
             (Phase::Begin(_) | Phase::Ready { .. }, refusal) => {
                 let code = coap::code_text(refusal);
-                return Some(self.fail(format!("the device refuses it with {code}"), outcome));
+                return Some(self.refused(format!("the device refuses it with {code}"), outcome));
             }
             (&Phase::Chunk { index, .. }, code::CHANGED) => {
                 self.tell_progress(index, outcome);
@@ -321,7 +322,19 @@ impl Update {
 
     /// It cannot go on.
     pub fn fail(&mut self, reason: String, outcome: &mut Outcome) -> Progress {
-        outcome.events.push(CloudEventKind::UpdateFailed { request: self.number, reason });
+        // UpdateDone has been sent: its answer may be what was lost.
+        let may_have_it = match self.phase {
+            Phase::Done(_) | Phase::Missing { .. } => true,
+            Phase::Chunks { is_repetition, .. } => is_repetition,
+            Phase::Begin(_) | Phase::Ready { .. } | Phase::Chunk { .. } => false,
+        };
+        outcome.events.push(CloudEventKind::UpdateFailed { request: self.number, reason, may_have_it });
+        Over
+    }
+
+    /// The device does not want it.
+    fn refused(&mut self, reason: String, outcome: &mut Outcome) -> Progress {
+        outcome.events.push(CloudEventKind::UpdateFailed { request: self.number, reason, may_have_it: false });
         Over
     }
 

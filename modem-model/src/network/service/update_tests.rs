@@ -258,7 +258,7 @@ fn a_refusal_ends_it() {
         let mut bench = Bench::connected(HELLO_2);
         update(&mut bench, Taker { refuses: Some(refusal), ..Taker::new(false) }, &image(100), &mut |_| false);
         let reason = format!("the device refuses it with {text}");
-        assert_eq!(bench.events.last(), Some(&CloudEventKind::UpdateFailed { request: 1, reason }));
+        assert_eq!(bench.events.last(), Some(&CloudEventKind::UpdateFailed { request: 1, reason, may_have_it: false }));
         assert_eq!(bench.service.next_wake_ps(), u64::MAX, "nothing more is sent");
     }
 }
@@ -269,7 +269,7 @@ fn a_deaf_device_and_one_that_connects_anew_end_it() {
     update(&mut bench, Taker::new(false), &image(100), &mut |_| true);
     assert_eq!(bench.now_ps, 60 * PS_PER_S, "4, 8, 16 and 32 s");
     let reason = "no answer to UpdateBegin".to_owned();
-    assert_eq!(bench.events.last(), Some(&CloudEventKind::UpdateFailed { request: 1, reason }));
+    assert_eq!(bench.events.last(), Some(&CloudEventKind::UpdateFailed { request: 1, reason, may_have_it: false }));
 
     let mut bench = Bench::connected(HELLO_2);
     bench.service.ask(bench.now_ps, ID, ServerRequest::Update { image: image(5_000) }).unwrap();

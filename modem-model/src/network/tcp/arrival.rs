@@ -155,7 +155,7 @@ impl Connection {
         if self.receiver.is_discarding && self.receiver.next.is_before(data_end) {
             // Nobody will read it.
             let flags = Flags { rst: true, ..Flags::default() };
-            self.reply(Segment { sequence: self.sender.max, flags, ..Segment::default() });
+            self.reply(Segment { sequence: self.sender.number_for_ack(), flags, ..Segment::default() });
             return self.end(TcpEvent::Closed);
         }
         self.receiver.take(segment);

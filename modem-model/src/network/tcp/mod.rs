@@ -226,7 +226,7 @@ impl Connection {
     pub fn abort(&mut self) {
         if self.state == TcpState::SynReceived || (self.state.is_synchronised() && self.state != TcpState::TimeWait) {
             self.reply(Segment {
-                sequence: self.sender.max,
+                sequence: self.sender.number_for_ack(),
                 flags: Flags { rst: true, ..Flags::default() },
                 ..Segment::default()
             });

@@ -22,6 +22,9 @@ const SESSIONS_MAX: usize = 256;
 const EVENTS_MAX: usize = 1024;
 /// Messages of the operator that wait for their time, at most.
 const OPERATOR_MAX: usize = 1024;
+/// Bytes that what a client sent at once may bring it, at most; one that asks for more is cut off before it fills the
+/// memory. No more waits for a client that does not read.
+const ANSWER_BYTES_MAX: usize = 1 << 20;
 /// Longest client name, in bytes. All servers must take 23 (section 3.1.3.1).
 const CLIENT_ID_BYTES_MAX: usize = 256;
 
@@ -164,6 +167,7 @@ impl Broker {
         let mut received = std::mem::take(&mut connection.received);
         received.extend_from_slice(bytes);
         let mut rest = &received[..];
+        let (mut looked_at, mut answer_bytes) = (actions.len(), 0);
         // The connection may end with any packet.
         while self.connections.contains_key(&id) {
             match codec::decode(rest) {
@@ -176,6 +180,18 @@ impl Broker {
                     self.refuse(now_ps, id, ConnectCode::UnacceptableProtocol, actions);
                 }
                 Err(error) => self.end(now_ps, id, DisconnectReason::Protocol(error.into()), actions),
+            }
+            for action in actions.iter().skip(looked_at) {
+                if let (to, StreamAction::Send(bytes)) = action
+                    && *to == id
+                {
+                    answer_bytes += bytes.len();
+                }
+            }
+            looked_at = actions.len();
+            if answer_bytes > ANSWER_BYTES_MAX && self.connections.contains_key(&id) {
+                actions.push((id, StreamAction::Abort));
+                self.end(now_ps, id, DisconnectReason::Lost, actions);
             }
         }
         if let Some(connection) = self.connections.get_mut(&id) {

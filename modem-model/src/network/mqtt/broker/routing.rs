@@ -1,6 +1,6 @@
 //! What the broker's clients ask for, and what goes to whom.
 
-use super::{Actions, Broker, send};
+use super::{ANSWER_BYTES_MAX, Actions, Broker, send};
 use crate::network::mqtt::codec::{ClientPacket, ServerPacket};
 use crate::network::mqtt::session::Acknowledgement;
 use crate::network::mqtt::{BrokerEventKind, Message, ProtocolError, Qos, topic};
@@ -109,9 +109,14 @@ impl Broker {
         let granted: Vec<Option<Qos>> = filters.iter().map(|(filter, qos)| session.subscribe(filter, *qos)).collect();
         let mut packets = vec![ServerPacket::SubAck { id: packet_id, granted: granted.clone() }];
         let mut dropped = Vec::new();
-        for ((filter, _), granted) in filters.iter().zip(&granted) {
+        let mut bytes = 0;
+        'all: for ((filter, _), granted) in filters.iter().zip(&granted) {
             let Some(granted) = *granted else { continue };
             for message in self.retained.values().filter(|message| topic::matches(filter, &message.topic)) {
+                bytes += message.topic.len() + message.payload.len();
+                if bytes > 2 * ANSWER_BYTES_MAX {
+                    break 'all;
+                }
                 let message = Message { qos: message.qos.min(granted), retain: true, ..message.clone() };
                 let topic = message.topic.clone();
                 if !session.deliver(message, &mut packets) {
