@@ -2,16 +2,20 @@
 //! holds an MQTT connection on a bad link while it is updated over the air, twenty times over, on threads beside each
 //! other.
 
+#[path = "common/vendor.rs"]
+mod vendor;
+
 use std::fmt::Write as _;
 use std::io::Write as _;
 
 use lockstep::electron::{DeviceSettings, electron};
 use lockstep::{cloud, fleet};
 use lockstep_images::app_config::{self, AppConfig, Mode};
-use lockstep_images::{FirmwareSet, Image, ImageError, load_set};
+use lockstep_images::{FirmwareSet, Image};
 use lockstep_modem::network::service::{Action, OperatorCommand, UpdateSettings};
 use lockstep_modem::network::{DirectionConfig, LinkConfig, Probability, directory, mqtt};
 use lockstep_modem::time::DurationRange;
+use vendor::vendor_set;
 
 const PS_PER_S: u64 = 1_000_000_000_000;
 const APP: &[u8] = include_bytes!("../../firmware-images/built/app.bin");
@@ -79,14 +83,7 @@ fn look(set: &FirmwareSet, seed: u64) -> Looks {
 
 #[test]
 fn twenty_runs_of_a_seed_are_one_and_another_seed_is_another() {
-    let set = match load_set("2.2.0") {
-        Ok(set) => set,
-        Err(ImageError::NotFetched { .. }) => {
-            let _ = writeln!(std::io::stderr(), "SKIPPED (no vendor images): twenty runs of a seed");
-            return;
-        }
-        Err(error) => panic!("{error}"),
-    };
+    let Some(set) = vendor_set("2.2.0", "twenty runs of a seed") else { return };
     // The last one is the other seed.
     let mut seeds = vec![11; 20];
     seeds.push(12);
