@@ -13,6 +13,7 @@ pub mod led;
 pub mod machine;
 pub mod observe;
 pub mod rtos;
+pub mod scenario;
 pub mod semihosting;
 pub mod setup;
 pub mod world;
