@@ -6,6 +6,7 @@ mod dct;
 mod error;
 mod exception_names;
 mod hashes;
+mod hunt;
 mod images;
 mod logging;
 mod modem;
@@ -53,6 +54,7 @@ pub fn main() -> ExitCode {
     logging::start(cli.verbose);
     let outcome = match &cli.command {
         Command::Run(arguments) => run::run(arguments),
+        Command::Hunt(arguments) => hunt::hunt(arguments),
         Command::Modem(arguments) => modem::modem(arguments),
         Command::Inspect(arguments) => images::inspect(arguments),
         Command::Images(command) => images::images(command),

@@ -157,7 +157,17 @@ impl Scenario {
         self.steps.iter().enumerate().map(|(index, step)| choices::step(index, step, choices)).collect()
     }
 
-    /// All files that it reads besides vendor firmware, with their contents.
+    /// The files that steps name with their default fillings, or what may be files.
+    pub fn files_of_steps(&self) -> Vec<std::path::PathBuf> {
+        let actions = self.steps.iter().filter_map(|step| Action::parse(&step.action.default_text()).ok());
+        let files = actions.filter_map(|action| match action {
+            Action::Cloud(command) => Some(command.files()),
+            _ => None,
+        });
+        files.flatten().collect()
+    }
+
+    /// Makes an image.
     pub fn read_image(&self, image: &OwnImage, files: &mut dyn Files) -> Result<Vec<u8>, SetupError> {
         let bytes = crate::setup::app::configured(&image.app, &image.set, files)?;
         match image.bytes {
