@@ -212,6 +212,9 @@ pub struct HuntArguments {
     /// Write a line of JSON for each run; a file that is there is gone on with.
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
+    /// Run this seed only, and show what happens in it.
+    #[arg(long, value_name = "SEED")]
+    pub show: Option<u64>,
     /// Runs to spend on making the first run of each cause small; 0 is none.
     #[arg(long, value_name = "RUNS", default_value_t = 100)]
     pub minimise: usize,

@@ -15,6 +15,7 @@ use lockstep::setup::files::{Disk, Files as _};
 
 use super::arguments::HuntArguments;
 use super::output::Output;
+use super::show::{Event, Json, Lines, Plain, Show, event_time_ps, translate};
 use super::{CliError, Outcome, stop_on_interrupt};
 
 struct Task<'a> {
@@ -43,6 +44,10 @@ pub fn hunt(arguments: &HuntArguments) -> Result<Outcome, CliError> {
         }
         let base = Base::new(&scenario, variant, folder).map_err(|error| of(&arguments.scenario, error))?;
         let name = device_name(&base);
+        if let Some(seed) = arguments.show {
+            worst = worst.max(show_run(&base, seed, arguments)?);
+            continue;
+        }
         let known = done(&lines);
         let mut groups = Groups::default();
         let mut outcomes: BTreeMap<u64, RunOutcome> = BTreeMap::new();
@@ -104,6 +109,40 @@ pub fn hunt(arguments: &HuntArguments) -> Result<Outcome, CliError> {
     }
     output.finish()?;
     Ok(worst)
+}
+
+/// Shows one run as `lockstep run` does.
+fn show_run(base: &Base, seed: u64, arguments: &HuntArguments) -> Result<Outcome, CliError> {
+    let branch = branch(&base.scenario, seed);
+    let mut show: Box<dyn Show> = if arguments.json { Box::new(Json::new()) } else { Box::new(Plain::new()) };
+    let steps = base.scenario.steps(&branch.choices).unwrap_or_default();
+    if !arguments.json {
+        for step in steps.into_iter().flatten() {
+            println!("step {}: {}", step.number, step.text);
+        }
+    }
+    let mut lines = Lines::default();
+    let mut session = base.session(branch).map_err(|error| of(&arguments.scenario, error))?;
+    session.keep_seen();
+    let outcome = base.finish(&mut session).map_err(|error| of(&arguments.scenario, error))?;
+    let seen = session.take_seen().into_iter().filter_map(|seen| translate(seen, &mut lines));
+    let mut events: Vec<_> = seen.collect();
+    events.extend(lines.stale(u64::MAX));
+    let changes = session.machine.observer.led().changes().iter();
+    events.extend(changes.map(|change| Event::Led { time_ps: change.time_ps, state: change.state }));
+    events.retain(|event| event_time_ps(event) >= base.branch_ps);
+    events.sort_by_key(event_time_ps);
+    for event in &events {
+        show.event(event, &base.symbols)?;
+    }
+    show.end()?;
+    for finding in &outcome.findings {
+        println!("{} s {}: {}", seconds(finding.time_ps), finding.kind, finding.text);
+    }
+    for failure in &outcome.failures {
+        println!("expected: {failure}");
+    }
+    Ok(if outcome.findings.is_empty() { Outcome::Done } else { Outcome::Hang })
 }
 
 fn tell_witness(
