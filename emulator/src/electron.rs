@@ -11,7 +11,7 @@ use lockstep_modem::network::mqtt::BrokerEvent;
 use lockstep_modem::network::service::UpdateSettings;
 use lockstep_modem::network::{Captured, CloudEvent, DnsServer, LinkConfig, OutboundAt, Peer, PeerAt, directory};
 use lockstep_modem::{AtLogEntry, Datagram, Modem, ModemConfig, Network, Output};
-use lockstep_peripherals::board::{Bq24195, Button, I2cTarget, Max17043};
+use lockstep_peripherals::board::{Bq24195, Button, I2cTarget, Max17043, Watchdog};
 use lockstep_peripherals::soc::{Soc, SocSettings};
 use lockstep_peripherals::{Board, Now, Pin, Port, UartFrame};
 use lockstep_traces::Decisions;
@@ -141,6 +141,8 @@ pub struct Electron {
     pub gauge: Max17043,
     /// MODE button. [`Machine::press_mode`] and [`Machine::release_mode`] are the finger.
     pub mode_button: Button,
+    /// A watchdog on the reset pin, if one is built in.
+    pub watchdog: Option<Watchdog>,
     i2c_target: Option<u8>,
     /// Observations since the last call of [`Electron::take_events`].
     #[serde(skip)]
@@ -159,6 +161,7 @@ impl Electron {
             pmic: Bq24195::new(),
             gauge: Max17043::new(4_000, 85),
             mode_button: Button::new(MODE_BUTTON),
+            watchdog: None,
             i2c_target: None,
             events: BoardEvents::default(),
             watches_traffic: false,
@@ -194,7 +197,8 @@ impl Electron {
 
     /// When [`Electron::advance`] is due, in picoseconds.
     pub fn next_wake_ps(&self) -> u64 {
-        self.modem.next_wake_ps().min(self.mode_button.next_edge_ps().unwrap_or(u64::MAX))
+        let watchdog_ps = self.watchdog.as_ref().map_or(u64::MAX, Watchdog::due_ps);
+        self.modem.next_wake_ps().min(self.mode_button.next_edge_ps().unwrap_or(u64::MAX)).min(watchdog_ps)
     }
 
     /// Brings the parts to `now`; returns what the modem did to its pins.
@@ -287,6 +291,9 @@ impl Board for Electron {
             RESET_UC => self.modem.set_reset(now.time_ps, level.unwrap_or(true)),
             LVLOE_UC => self.modem.set_lvloe(now.time_ps, level.unwrap_or(true)),
             _ => {}
+        }
+        if let Some(watchdog) = &mut self.watchdog {
+            watchdog.pin_driven(pin, level, now.time_ps);
         }
         self.events.pins.push((pin, level, now));
     }

@@ -329,6 +329,11 @@ impl Machine {
             self.reset(ResetCause::Software);
             return Ok(Stop::Limit);
         }
+        if std::mem::take(&mut self.world.watchdog_resets) {
+            self.observer.external_watchdog(self.now());
+            self.reset(ResetCause::Pin);
+            return Ok(Stop::Limit);
+        }
         if let Some(cause) = self.world.state.soc.take_reset_request() {
             self.reset(cause);
             return Ok(Stop::Limit);

@@ -251,11 +251,16 @@ fn report(
             .collect();
         let (runs, clean, reached) = (groups.runs, groups.clean, groups.reached);
         return output.json(&serde_json::json!({
-            "type": "hunt", "device": name, "runs": runs, "clean": clean, "reached": reached, "causes": causes,
+            "type": "hunt", "device": name, "runs": runs, "clean": clean, "reached": reached,
+            "recovered": groups.recovered, "lost": groups.lost, "causes": causes,
         }));
     }
     let (runs, clean, reached) = (groups.runs, groups.clean, groups.reached);
     output.line(&format!("{name}: {runs} runs, nothing found in {clean}; the end was reached in {reached}"))?;
+    if outcomes.values().any(|outcome| outcome.is_alive.is_some()) {
+        let (recovered, lost) = (groups.recovered, groups.lost);
+        output.line(&format!("  {recovered} came back without, {lost} need a visit"))?;
+    }
     let mut causes: Vec<_> = groups.causes.iter().collect();
     causes.sort_by_key(|(_, seeds)| std::cmp::Reverse(seeds.len()));
     for (cause, seeds) in causes {
