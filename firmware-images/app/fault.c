@@ -2,7 +2,7 @@
  * on genuine system firmware. Each is done once, at the moment that the settings name, by the thread that is there. */
 #include "app.h"
 
-enum { STACK_BYTES = 1024, BUSY_STACK_BYTES = 2048, LEVEL_MS = 10, MEET_MS = 50 };
+enum { STACK_BYTES = 1024, BUSY_STACK_BYTES = 2048, LEVEL_MS = 10, MEET_MS = 50, LINE_MS = 10 };
 /* Above the application's and the system's threads. */
 enum { PRIORITY_BUSY = PRIORITY_DEFAULT + 1 };
 /* Between the end of SRAM and its bit-band alias; nothing is there. */
@@ -107,6 +107,8 @@ static void commit(void)
 {
     is_done = true;
     log_line("fault %u", config.fault);
+    /* What is still in the ring would not get out of a device that panics. */
+    hal_delay_ms(LINE_MS);
     switch (config.fault) {
     case FAULT_WILD_POINTER:
         *NOWHERE = 1;
