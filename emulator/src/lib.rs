@@ -12,6 +12,7 @@ pub mod idle;
 pub mod led;
 pub mod machine;
 pub mod observe;
+pub mod power_cut;
 pub mod rtos;
 pub mod semihosting;
 pub mod world;
