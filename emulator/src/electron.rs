@@ -10,7 +10,7 @@ use lockstep_modem::network::http::HttpRequest;
 use lockstep_modem::network::mqtt::BrokerEvent;
 use lockstep_modem::network::service::UpdateSettings;
 use lockstep_modem::network::{Captured, CloudEvent, DnsServer, LinkConfig, OutboundAt, Peer, PeerAt, directory};
-use lockstep_modem::{AtLogEntry, Datagram, Modem, ModemConfig, Network, Output};
+use lockstep_modem::{AtLogEntry, Change, Datagram, Modem, ModemConfig, Network, Output};
 use lockstep_peripherals::board::{Bq24195, Button, I2cTarget, Max17043, Watchdog};
 use lockstep_peripherals::soc::{Soc, SocSettings};
 use lockstep_peripherals::{Board, Now, Pin, Port, UartFrame};
@@ -156,10 +156,11 @@ pub struct Electron {
 impl Electron {
     /// A board with this modem, a charged battery and USB power.
     pub fn new(modem: Modem) -> Self {
+        let (pmic, gauge) = new_supply();
         Self {
             modem,
-            pmic: Bq24195::new(),
-            gauge: Max17043::new(4_000, 85),
+            pmic,
+            gauge,
             mode_button: Button::new(MODE_BUTTON),
             watchdog: None,
             i2c_target: None,
@@ -219,6 +220,24 @@ impl Electron {
             self.events.line.extend(outputs.iter().filter_map(LineEvent::of));
         }
         outputs
+    }
+
+    /// USB and battery are gone.
+    pub(crate) fn power_lost(&mut self, now: Now) {
+        if let Some(watchdog) = &mut self.watchdog {
+            watchdog.power_off();
+        }
+        self.modem.change(now.time_ps, Change::Supply(false));
+        self.i2c_target = None;
+    }
+
+    /// They are back: charger and fuel gauge start anew, as they do at a machine's beginning.
+    pub(crate) fn power_returned(&mut self, now: Now) {
+        if let Some(watchdog) = &mut self.watchdog {
+            watchdog.power_on(now.time_ps);
+        }
+        (self.pmic, self.gauge) = new_supply();
+        self.modem.change(now.time_ps, Change::Supply(true));
     }
 
     fn target(&mut self) -> Option<&mut dyn I2cTarget> {
@@ -297,6 +316,11 @@ impl Board for Electron {
         }
         self.events.pins.push((pin, level, now));
     }
+}
+
+/// Charger and fuel gauge when USB and a charged battery have just been connected.
+fn new_supply() -> (Bq24195, Max17043) {
+    (Bq24195::new(), Max17043::new(4_000, 85))
 }
 
 /// What can be chosen about a whole device.

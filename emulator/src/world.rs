@@ -16,6 +16,8 @@ use crate::core::exceptions::SYS_TICK;
 use crate::core::scs::Scs;
 use crate::electron::{Electron, MODE_BUTTON, MODEM_USART, RI_UC};
 
+mod power;
+
 /// Flash, where it really is.
 pub const FLASH_BASE: u32 = 0x0800_0000;
 /// Flash size in bytes.
@@ -149,6 +151,8 @@ pub struct WorldState {
     pub ledger: Ledger,
     /// The core waits for flash until this instant.
     pub stalled_until_ps: u64,
+    /// The board is without power until this instant.
+    pub power_returns_ps: Option<u64>,
 }
 
 /// The world during a run.
@@ -416,6 +420,10 @@ impl World {
     pub fn system_reset(&mut self, cause: ResetCause, cycles: u64) {
         let now = self.state.clock.at(cycles);
         self.with_soc(now, 0, |soc, env| soc.system_reset(cause, env));
+        self.after_reset(now);
+    }
+
+    fn after_reset(&mut self, now: Now) {
         self.state.scs = Scs::new();
         self.state.stalled_until_ps = 0;
         self.reset_requested = false;

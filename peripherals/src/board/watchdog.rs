@@ -30,6 +30,16 @@ impl Watchdog {
         Self { config, level: None, due_ps: config.timeout_ps }
     }
 
+    /// Its supply is gone.
+    pub fn power_off(&mut self) {
+        (self.level, self.due_ps) = (None, u64::MAX);
+    }
+
+    /// Its supply is back.
+    pub fn power_on(&mut self, now_ps: u64) {
+        self.due_ps = now_ps.saturating_add(self.config.timeout_ps);
+    }
+
     /// A pin of the chip is driven.
     pub fn pin_driven(&mut self, pin: Pin, level: Option<bool>, now_ps: u64) {
         if pin != self.config.pin {
@@ -37,7 +47,7 @@ impl Watchdog {
         }
         let is_edge = self.level.is_some() && level.is_some() && self.level != level;
         self.level = level.or(self.level);
-        if is_edge {
+        if is_edge && self.due_ps != u64::MAX {
             self.due_ps = now_ps.saturating_add(self.config.timeout_ps);
         }
     }
