@@ -14,6 +14,7 @@ pub mod machine;
 pub mod observe;
 pub mod rtos;
 pub mod semihosting;
+pub mod setup;
 pub mod world;
 
 pub use machine::{CoreState, Machine, MachineError, MachineParts, Snapshot, Stop};

@@ -12,6 +12,6 @@ mod hash;
 pub mod recording;
 pub mod trace;
 
-pub use decision::{Decision, Decisions};
+pub use decision::{Decision, Decisions, Plan, Typical};
 pub use hash::Hash;
 pub use recording::{Recording, RecordingError, RecordingWriter};

@@ -7,7 +7,7 @@ use std::io::Cursor;
 use libfuzzer_sys::fuzz_target;
 use lockstep_traces::trace::{AtDirection, EndRecord, Head, Record, RunText, StartState, StateRecord};
 use lockstep_traces::trace::{TraceReader, TraceWriter};
-use lockstep_traces::{Hash, Recording};
+use lockstep_traces::{Hash, Plan, Recording};
 
 fn read(bytes: &[u8]) {
     let Ok(mut reader) = TraceReader::open(Cursor::new(bytes)) else { return };
@@ -27,6 +27,7 @@ fn whole(observed: &[u8]) -> Vec<u8> {
         program: String::new(),
         model: String::new(),
         seed: 0,
+        plan: Plan::default(),
         start: StartState { time_ps: 0, instructions: 0, state: Hash::default(), flash: Hash::default() },
         images: Vec::new(),
         run: RunText { form: String::new(), version: 1, name: String::new(), text: String::new() },

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::Hash;
+use crate::{Hash, Plan};
 
 /// What is needed to run again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -13,6 +13,8 @@ pub struct Head {
     pub model: String,
     /// Seed of every choice of the outside world.
     pub seed: u64,
+    /// Which choices were not drawn from it.
+    pub plan: Plan,
     /// The machine before its first instruction.
     pub start: StartState,
     /// Images in flash, in the order in which they were put there.

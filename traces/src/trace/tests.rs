@@ -2,7 +2,7 @@ use std::io::Cursor;
 
 use super::frame::HEADER_BYTES;
 use super::*;
-use crate::{Decision, Hash};
+use crate::{Decision, Hash, Plan};
 
 const S: u64 = 1_000_000_000_000;
 
@@ -25,6 +25,7 @@ fn head(blobs: &[Blob]) -> Head {
         program: "lockstep 0.1.0".to_owned(),
         model: "1".to_owned(),
         seed: 7,
+        plan: Plan::default(),
         start: StartState { time_ps: 0, instructions: 0, state: Hash([1; 32]), flash: Hash([2; 32]) },
         images: vec![ImageInfo { name: "a.bin".to_owned(), address: 0x0802_0000, length: 3, hash: Hash::of(b"abc") }],
         run: RunText { form: "arguments".to_owned(), version: 1, name: String::new(), text: "for_ps = 1\n".to_owned() },
@@ -51,6 +52,7 @@ fn records() -> Vec<Record> {
     let decision = |time_ps| Decision {
         time_ps,
         stream: "modem.power".to_owned(),
+        number: 0,
         what: "boot_time_ms".to_owned(),
         low: 1,
         high: 9,

@@ -10,7 +10,6 @@
 
 use std::path::{Path, PathBuf};
 
-use lockstep::cloud;
 use lockstep_modem::network::service::modules::Upload;
 use lockstep_modem::network::service::{Action, OperatorCommand, ServerRequest};
 use nom::branch::alt;
@@ -21,10 +20,11 @@ use nom::multi::separated_list0;
 use nom::sequence::delimited;
 use nom::{IResult, Parser};
 
-use super::CliError;
+use super::SetupError;
 use super::duration::parse_duration_ps;
-use super::load::read_file;
+use super::files::{Files, vendor_set};
 use super::options::did_you_mean;
+use crate::cloud;
 
 /// What `--cloud` was given.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -160,32 +160,36 @@ fn parse_timing(mut words: &[Word]) -> Result<(u64, u64), String> {
 
 impl CloudCommand {
     /// Reads the files that it names.
-    pub fn prepare(&self) -> Result<OperatorCommand, CliError> {
+    pub fn prepare(&self, source: &mut dyn Files) -> Result<OperatorCommand, SetupError> {
         let action = match &self.verb {
             Verb::Ask(request) => Action::Ask(request.clone()),
-            Verb::Ota(files) => Action::Update(files.iter().map(|file| upload(file)).collect::<Result<_, _>>()?),
-            Verb::OtaSystem(set) => Action::UpdateSystem(uploads(set)?),
-            Verb::Heal(set) => Action::Heal(uploads(set)?),
+            Verb::Ota(files) => {
+                Action::Update(files.iter().map(|file| upload(file, source)).collect::<Result<_, _>>()?)
+            }
+            Verb::OtaSystem(set) => Action::UpdateSystem(uploads(set, source)?),
+            Verb::Heal(set) => Action::Heal(uploads(set, source)?),
         };
         Ok(OperatorCommand { text: self.text.clone(), at_ps: self.at_ps, after_ps: self.after_ps, action })
     }
 }
 
 /// A version of the catalogue, or files.
-fn uploads(set: &[String]) -> Result<Vec<Upload>, CliError> {
+fn uploads(set: &[String], source: &mut dyn Files) -> Result<Vec<Upload>, SetupError> {
     match set {
-        [version] if lockstep_images::catalogue::set(version).is_some() => Ok(cloud::system_uploads(version)?),
-        [version] if !Path::new(version).exists() => {
-            let known = lockstep_images::catalogue::versions().join(", ");
-            Err(CliError::Usage(format!("--cloud: {version}: neither a file nor a version; there are {known}")))
+        [version] if lockstep_images::catalogue::set(version).is_some() => {
+            Ok(cloud::system_uploads(&vendor_set(version, source)?))
         }
-        files => files.iter().map(|file| upload(Path::new(file))).collect(),
+        [version] if !source.exists(Path::new(version)) => {
+            let known = lockstep_images::catalogue::versions().join(", ");
+            Err(SetupError::Usage(format!("--cloud: {version}: neither a file nor a version; there are {known}")))
+        }
+        files => files.iter().map(|file| upload(Path::new(file), source)).collect(),
     }
 }
 
-fn upload(path: &Path) -> Result<Upload, CliError> {
-    let bytes = read_file(path)?;
-    let wrong = |reason: String| CliError::File { path: path.to_owned(), reason };
+fn upload(path: &Path, source: &mut dyn Files) -> Result<Upload, SetupError> {
+    let bytes = source.read(path)?;
+    let wrong = |reason: String| SetupError::File { path: path.to_owned(), reason };
     if bytes.starts_with(b"\x7fELF") {
         return Err(wrong(
             "an ELF file, which no device takes over the air; give the .bin that the build made".to_owned(),
