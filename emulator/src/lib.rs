@@ -15,6 +15,7 @@ pub mod observe;
 pub mod rtos;
 pub mod semihosting;
 pub mod setup;
+pub mod trace;
 pub mod world;
 
 pub use machine::{CoreState, Machine, MachineError, MachineParts, Snapshot, Stop};

@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 
 use lockstep_images::dct::{Dct, DctSpec, KeySource};
 use lockstep_images::{FlashImage, Image, ModuleFunction, SymbolTable};
+use lockstep_traces::Hash;
+use lockstep_traces::trace::ImageInfo;
 use serde::{Deserialize, Serialize};
 
 use super::SetupError;
@@ -11,6 +13,7 @@ use super::app::read_app;
 use super::files::{Files, vendor_set};
 use super::options::{FileAt, KeyValue};
 use crate::cloud::{self, ServerKey};
+use crate::world::FLASH_BASE;
 
 /// What a device is made of.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,6 +54,8 @@ pub struct Guest {
     pub symbols: SymbolTable,
     /// Whether the device service is wanted.
     pub cloud: bool,
+    /// Images in flash, modules first.
+    pub images: Vec<ImageInfo>,
 }
 
 /// Reads an image.
@@ -116,7 +121,29 @@ pub fn load(spec: &DeviceSpec, files: &mut dyn Files) -> Result<Guest, SetupErro
     for image in &own {
         symbols.merge(&image.symbols);
     }
-    Ok(Guest { flash: flash.into_bytes(), symbols, cloud })
+    let images = image_infos(&flash, &own);
+    Ok(Guest { flash: flash.into_bytes(), symbols, cloud, images })
+}
+
+/// The modules in flash, and the images that are none.
+fn image_infos(flash: &FlashImage, own: &[Image]) -> Vec<ImageInfo> {
+    let info = |name: &str, address: u32, bytes: &[u8]| ImageInfo {
+        name: name.to_owned(),
+        address,
+        length: bytes.len() as u64,
+        hash: Hash::of(bytes),
+    };
+    let mut infos = Vec::new();
+    for placed in flash.modules() {
+        let (address, length) = (placed.located.address, placed.located.module.info.length() as usize);
+        let start = address.saturating_sub(FLASH_BASE) as usize;
+        let bytes = flash.bytes().get(start..).unwrap_or_default();
+        infos.push(info(&placed.name, address, bytes.get(..length).unwrap_or(bytes)));
+    }
+    for image in own.iter().filter(|image| image.modules.is_empty()) {
+        infos.extend(image.segments.iter().map(|segment| info(&image.name, segment.address, &segment.bytes)));
+    }
+    infos
 }
 
 /// Decides whether the device service is there, and gives the device a table that knows it.

@@ -159,6 +159,11 @@ fn parse_timing(mut words: &[Word]) -> Result<(u64, u64), String> {
 }
 
 impl CloudCommand {
+    /// As it was written.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
     /// Reads the files that it names.
     pub fn prepare(&self, source: &mut dyn Files) -> Result<OperatorCommand, SetupError> {
         let action = match &self.verb {

@@ -42,7 +42,8 @@ fn whole(observed: &[u8]) -> Vec<u8> {
         writer.flush().expect("a vector takes all");
     }
     let state = StateRecord { time_ps: 0, instructions: 0, state: Hash::default(), guest: Hash::default() };
-    writer.finish(EndRecord { state, reason: String::new() }).expect("a vector takes all")
+    writer.finish(EndRecord { state, reason: String::new() }).expect("a vector takes all");
+    writer.into_inner()
 }
 
 fuzz_target!(|data: &[u8]| {

@@ -69,7 +69,8 @@ fn written(blobs: &[Blob]) -> Vec<u8> {
         writer.advance(record.time_ps(), record.time_ps() / S * 1000).unwrap();
         writer.push(record).unwrap();
     }
-    writer.finish(end()).unwrap()
+    writer.finish(end()).unwrap();
+    writer.into_inner()
 }
 
 fn open(bytes: &[u8]) -> Result<TraceReader<Cursor<&[u8]>>, TraceError> {

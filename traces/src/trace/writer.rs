@@ -136,7 +136,7 @@ impl<W: Write> TraceWriter<W> {
     }
 
     /// The run ended: writes what is left, the end, the index and the trailer.
-    pub fn finish(mut self, end: EndRecord) -> io::Result<W> {
+    pub fn finish(&mut self, end: EndRecord) -> io::Result<()> {
         self.advance(end.state.time_ps, end.state.instructions)?;
         self.push(&Record::End(end))?;
         self.flush()?;
@@ -148,8 +148,12 @@ impl<W: Write> TraceWriter<W> {
             let sum = checksum(&[&self.id, &TRAILER_MAGIC, &offset]);
             self.to.write_all(&[&TRAILER_MAGIC[..], &offset, &sum].concat())?;
         }
-        self.to.flush()?;
-        Ok(self.to)
+        self.to.flush()
+    }
+
+    /// What was written to.
+    pub fn into_inner(self) -> W {
+        self.to
     }
 
     /// Length of the file up to its last whole frame.
