@@ -11,11 +11,13 @@ mod logging;
 mod modem;
 pub mod output;
 pub mod outside;
+mod replay;
 mod run;
 mod settings;
 pub mod show;
 mod snapshot_file;
 mod summary;
+mod trace;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -53,6 +55,9 @@ pub fn main() -> ExitCode {
     logging::start(cli.verbose);
     let outcome = match &cli.command {
         Command::Run(arguments) => run::run(arguments),
+        Command::Replay(arguments) => replay::replay(arguments),
+        Command::Diff(arguments) => trace::diff(arguments),
+        Command::Trace(command) => trace::trace(command),
         Command::Modem(arguments) => modem::modem(arguments),
         Command::Inspect(arguments) => images::inspect(arguments),
         Command::Images(command) => images::images(command),

@@ -11,7 +11,7 @@ use lockstep::semihosting::{HostCall, serve};
 use lockstep::{Machine, Seen, Stop};
 use lockstep_images::SymbolTable;
 
-use super::arguments::Pace;
+use super::arguments::{Pace, TraceImages};
 use super::hashes::Hashes;
 use super::output::Output;
 use super::outside::{Exchanged, Outside};
@@ -22,8 +22,12 @@ use crate::pcap::Capture;
 use crate::view::LiveView;
 use lockstep::setup::duration::seconds;
 use lockstep::setup::files::Disk;
+use lockstep::setup::options::stage_name;
 use lockstep::setup::press::{Button, Edge, edges};
-use lockstep::setup::{CloudSpec, DeviceSpec, Parts, load, settings};
+use lockstep::setup::{CloudSpec, DeviceSpec};
+use lockstep::trace::{Embed, HASH_EVERY, Noted, Prepared, Recorder, RunSpec, Tracer, Trouble};
+use lockstep_traces::Plan;
+use lockstep_traces::trace::{Blob, ImageInfo};
 
 /// The machine stops at multiples of this for what is shown and asked for. It has no influence on the run.
 const SLICE_PS: u64 = 10_000_000_000;
@@ -31,14 +35,15 @@ const SLICE_PS: u64 = 10_000_000_000;
 /// `lockstep run`.
 pub fn run(arguments: &RunArguments) -> Result<Outcome, CliError> {
     let compare = arguments.compare_hashes.as_deref().map(Hashes::read).transpose()?;
-    let (mut machine, symbols, title) = make(arguments)?;
+    let mut made = make(arguments)?;
     let capture =
         arguments.pcap.as_deref().map(|path| Capture::create(path).map_err(CliError::io(path))).transpose()?;
     if capture.is_some() {
-        machine.world.state.electron.watch_traffic();
+        made.machine.world.state.electron.watch_traffic();
     }
     let pace = pace(arguments)?;
-    let outside = Outside::open(arguments, &mut machine)?;
+    let outside = Outside::open(arguments, &mut made.machine)?;
+    let trace = record(arguments, &mut made)?;
     let stop = stop_on_interrupt();
     let is_live = !arguments.json
         && !arguments.plain
@@ -49,12 +54,12 @@ pub fn run(arguments: &RunArguments) -> Result<Outcome, CliError> {
         Box::new(Json::new())
     } else if is_live {
         logging::hold();
-        Box::new(LiveView::start(title, Arc::clone(&stop))?)
+        Box::new(LiveView::start(made.title, Arc::clone(&stop))?)
     } else {
         Box::new(Plain::new())
     };
-    let mut runner = Runner::new(arguments, machine, symbols, compare, show, stop);
-    runner.capture = capture;
+    let mut runner = Runner::new(arguments, made.machine, made.symbols, compare, show, stop);
+    (runner.capture, runner.trace) = (capture, trace);
     (runner.outside, runner.pace) = (outside, pace);
     let went = runner.go();
     let ended = runner.show.end();
@@ -69,20 +74,62 @@ pub fn run(arguments: &RunArguments) -> Result<Outcome, CliError> {
     runner.summarise()
 }
 
-fn make(arguments: &RunArguments) -> Result<(Machine, SymbolTable, String), CliError> {
+/// A machine, and what a trace of it needs.
+struct Made {
+    machine: Machine,
+    symbols: SymbolTable,
+    title: String,
+    images: Vec<ImageInfo>,
+    blobs: Vec<Blob>,
+}
+
+fn make(arguments: &RunArguments) -> Result<Made, CliError> {
     if let Some(path) = &arguments.snapshot_in {
         let snapshot = snapshot_file::read(path)?;
         let mut machine = Machine::restore(&snapshot, arguments.semihosting)?;
         command(arguments, &mut machine)?;
-        return Ok((machine, SymbolTable::default(), path.display().to_string()));
+        let title = path.display().to_string();
+        return Ok(Made { machine, symbols: SymbolTable::default(), title, images: Vec::new(), blobs: Vec::new() });
     }
-    let mut parts = Parts::default();
-    settings::apply(&mut parts, &arguments.set)?;
-    let guest = load::load(&device(arguments), &mut Disk)?;
-    let mut machine = parts.machine(guest.flash, arguments.seed, arguments.semihosting, guest.cloud)?;
-    command(arguments, &mut machine)?;
+    let embed = match arguments.trace_images {
+        TraceImages::All => Embed::All,
+        TraceImages::Own => Embed::Own,
+        TraceImages::None => Embed::None,
+    };
+    let mut disk = Disk;
+    let mut files = Noted::new(&mut disk, embed);
+    let Prepared { machine, symbols, images } =
+        spec(arguments).prepare(arguments.seed, &Plan::default(), &mut files)?;
+    let blobs = files.into_blobs();
     let title = arguments.firmware.as_ref().map_or_else(|| "own images".to_owned(), |v| format!("firmware {v}"));
-    Ok((machine, guest.symbols, title))
+    Ok(Made { machine, symbols, title, images, blobs })
+}
+
+/// Begins the trace that is wanted.
+fn record(arguments: &RunArguments, made: &mut Made) -> Result<Option<Tracer>, CliError> {
+    let Some(path) = &arguments.trace else { return Ok(None) };
+    let hash_every = arguments.hash_every.unwrap_or(HASH_EVERY);
+    let has_outside = arguments.gateway.is_some() || arguments.replay.is_some();
+    let (run, images) = (spec(arguments).text()?, std::mem::take(&mut made.images));
+    let head = lockstep::trace::head(&mut made.machine, images, run, &made.blobs, hash_every, has_outside);
+    let recorder = Recorder::create(path, &head, &made.blobs)?;
+    made.blobs.clear();
+    Ok(Some(Tracer::recording(recorder, hash_every, &mut made.machine)))
+}
+
+/// The run, as a trace keeps it.
+fn spec(arguments: &RunArguments) -> RunSpec {
+    let commands = arguments.cloud.iter().filter_map(|argument| argument.0.as_ref());
+    RunSpec {
+        device: device(arguments),
+        set: arguments.set.clone(),
+        cloud: commands.map(|command| command.text().to_owned()).collect(),
+        press: arguments.press.clone(),
+        semihosting: arguments.semihosting,
+        for_ps: arguments.for_ps,
+        until: arguments.until.map(|stage| stage_name(stage).to_owned()),
+        strict: arguments.strict,
+    }
 }
 
 /// What the device is made of.
@@ -130,21 +177,27 @@ fn command(arguments: &RunArguments, machine: &mut Machine) -> Result<(), CliErr
     Ok(())
 }
 
-struct Runner<'a> {
+/// Runs a machine, and shows, records and judges what it does.
+pub struct Runner<'a> {
     arguments: &'a RunArguments,
     machine: Machine,
     symbols: SymbolTable,
     compare: Option<Hashes>,
-    show: Box<dyn Show>,
+    /// How it is shown.
+    pub show: Box<dyn Show>,
     capture: Option<Capture>,
+    /// Records the run, or compares it with a recorded one.
+    pub trace: Option<Tracer>,
     stop: Arc<AtomicBool>,
-    outside: Outside,
+    /// Who plays the real network.
+    pub outside: Outside,
     pace: Pace,
     /// From when on virtual time keeps to real time, on both clocks.
     paced_from: Option<(u64, Instant)>,
     edges: std::vec::IntoIter<Edge>,
     next_edge: Option<Edge>,
-    end_ps: u64,
+    /// Where the run ends, in picoseconds.
+    pub end_ps: u64,
     from_ps: u64,
     from_instructions: u64,
     next_hash: u64,
@@ -161,7 +214,8 @@ struct Runner<'a> {
 }
 
 impl<'a> Runner<'a> {
-    fn new(
+    /// With a machine that stands where the run begins.
+    pub fn new(
         arguments: &'a RunArguments,
         machine: Machine,
         symbols: SymbolTable,
@@ -184,6 +238,7 @@ impl<'a> Runner<'a> {
             compare,
             show,
             capture: None,
+            trace: None,
             stop,
             outside: Outside::Nobody,
             pace: Pace::Free,
@@ -207,7 +262,8 @@ impl<'a> Runner<'a> {
         }
     }
 
-    fn go(&mut self) -> Result<(), CliError> {
+    /// Runs to the end.
+    pub fn go(&mut self) -> Result<(), CliError> {
         if let Some(end_ps) = self.outside.end_ps() {
             self.end_ps = end_ps;
         }
@@ -262,6 +318,14 @@ impl<'a> Runner<'a> {
     }
 
     fn take_exchanged(&mut self, exchanged: Exchanged) {
+        if let Some(trace) = &mut self.trace {
+            for outbound in exchanged.outbound {
+                trace.outbound(&self.machine, outbound.time_ps, outbound.event);
+            }
+            for (time_ps, event) in exchanged.inbound {
+                trace.inbound(&self.machine, time_ps, event);
+            }
+        }
         self.pending.extend(exchanged.crossings.into_iter().map(Event::Crossing));
         self.findings.extend(exchanged.findings);
         self.exited |= exchanged.is_over;
@@ -270,15 +334,22 @@ impl<'a> Runner<'a> {
     /// Runs up to a time; hashes on the way.
     fn advance(&mut self, to_ps: u64) -> Result<(), CliError> {
         while self.machine.now().time_ps < to_ps {
-            let stop = if self.arguments.hash_every.is_some() {
-                self.machine.run_until_instruction(self.next_hash, to_ps)?
-            } else {
-                self.machine.run_until_ps(to_ps)?
+            let trace_hash = self.trace.as_ref().map_or(u64::MAX, Tracer::next_hash);
+            let stop = match self.next_hash.min(trace_hash) {
+                u64::MAX => self.machine.run_until_ps(to_ps)?,
+                next_hash => self.machine.run_until_instruction(next_hash, to_ps)?,
             };
             if stop == Stop::HostCall {
                 self.host_call();
                 if self.exited {
                     return Ok(());
+                }
+            }
+            if self.machine.instructions() >= trace_hash {
+                // What happened before comes before.
+                self.report()?;
+                if let Some(trace) = &mut self.trace {
+                    trace.state(&mut self.machine);
                 }
             }
             if let Some(every) = self.arguments.hash_every
@@ -315,6 +386,9 @@ impl<'a> Runner<'a> {
         let time_ps = self.machine.now().time_ps;
         match serve(&mut self.machine) {
             HostCall::Continue(bytes) => {
+                if let Some(trace) = &mut self.trace {
+                    trace.console(&self.machine, &bytes);
+                }
                 for byte in bytes {
                     self.pending.extend(self.lines.byte("guest", byte, time_ps));
                 }
@@ -330,7 +404,10 @@ impl<'a> Runner<'a> {
     }
 
     fn press(&mut self, edge: Edge) {
-        tracing::info!("{} s: {:?} {}", seconds(edge.at_ps), edge.button, if edge.down { "down" } else { "up" });
+        tracing::info!("{} s: {edge}", seconds(edge.at_ps));
+        if let Some(trace) = &mut self.trace {
+            trace.input(&self.machine, edge.to_string());
+        }
         match edge.button {
             Button::Reset => self.machine.tap_reset(),
             Button::Mode if edge.down => self.machine.press_mode(),
@@ -353,6 +430,16 @@ impl<'a> Runner<'a> {
             }
             capture.advance(time_ps)
         })?;
+        let mut unmodelled = self.newly_unmodelled();
+        unmodelled.sort_by_key(event_time_ps);
+        if let Some(trace) = &mut self.trace {
+            trace.observe(&mut self.machine, &seen);
+            for event in &unmodelled {
+                if let Event::Unmodelled { time_ps, name, pc } = event {
+                    trace.unmodelled(&self.machine, *time_ps, name.clone(), *pc);
+                }
+            }
+        }
         let mut events = std::mem::take(&mut self.pending);
         events.extend(seen.into_iter().filter_map(|seen| translate(seen, &mut self.lines)));
         events.extend(self.lines.stale(time_ps));
@@ -360,7 +447,7 @@ impl<'a> Runner<'a> {
         let new_changes = changes.get(self.led_changes..).unwrap_or_default().iter();
         events.extend(new_changes.map(|change| Event::Led { time_ps: change.time_ps, state: change.state }));
         self.led_changes = changes.len();
-        events.extend(self.newly_unmodelled());
+        events.extend(unmodelled);
         events.sort_by_key(event_time_ps);
         for event in &events {
             self.show.event(event, &self.symbols)?;
@@ -406,10 +493,27 @@ impl<'a> Runner<'a> {
         events
     }
 
+    /// Why the run ended.
+    fn reason(&self) -> &'static str {
+        if self.stop.load(Ordering::Relaxed) {
+            "interrupted"
+        } else if self.exited {
+            "the guest ended it, or it was of no more use"
+        } else if self.machine.now().time_ps >= self.end_ps {
+            "time is up"
+        } else {
+            "what it was to run for was reached"
+        }
+    }
+
     fn is_over(&self) -> bool {
         let is_reached = self.arguments.until.is_some_and(|stage| self.machine.observer.stage(stage).is_some());
         let is_strict_broken = self.arguments.strict && self.findings.iter().any(|f| f.kind == "unmodelled");
-        self.exited || is_reached || is_strict_broken || self.stop.load(Ordering::Relaxed)
+        let is_apart = matches!(
+            self.trace.as_ref().and_then(Tracer::trouble),
+            Some(Trouble::Divergence(_) | Trouble::Unreadable(_))
+        );
+        self.exited || is_apart || is_reached || is_strict_broken || self.stop.load(Ordering::Relaxed)
     }
 
     /// Waits, where the run is paced, until the host's clock has come as far as the virtual one.
@@ -433,7 +537,9 @@ impl<'a> Runner<'a> {
         std::thread::sleep(ahead);
     }
 
-    fn summarise(&mut self) -> Result<Outcome, CliError> {
+    /// Ends the trace, and prints how the run went.
+    pub fn summarise(&mut self) -> Result<Outcome, CliError> {
+        let reason = self.reason();
         let tasks = self.rtos.look(&self.machine);
         let mut summary = Summary {
             machine: &mut self.machine,
@@ -444,7 +550,21 @@ impl<'a> Runner<'a> {
             from_instructions: self.from_instructions,
             tasks,
         };
-        let outcome = summary.judge();
+        let mut outcome = summary.judge();
+        if let Some(trace) = &mut self.trace {
+            for Finding { kind, time_ps, text } in &summary.findings {
+                trace.finding(*time_ps, kind, text);
+            }
+            trace.finish(summary.machine, reason);
+            summary.findings.extend(trace.trouble().map(|trouble| trouble_finding(&trouble, summary.machine)));
+            outcome = summary.outcome();
+            if let (Some(verifier), Outcome::Divergence) = (trace.verifier(), outcome) {
+                tracing::debug!("{} records and {} states were equal before", verifier.compared(), verifier.states());
+            } else if trace.verifier().is_some() {
+                // Whatever was found in the run was found again.
+                outcome = Outcome::Done;
+            }
+        }
         let mut output = Output::new();
         if self.arguments.json {
             output.json(&summary.json(outcome))?;
@@ -453,5 +573,25 @@ impl<'a> Runner<'a> {
         }
         output.finish()?;
         Ok(outcome)
+    }
+}
+
+/// What is wrong with the trace, or with the run against it.
+fn trouble_finding(trouble: &Trouble, machine: &Machine) -> Finding {
+    match trouble {
+        Trouble::Lost(text) => Finding { kind: "trace_incomplete", time_ps: machine.now().time_ps, text: text.clone() },
+        Trouble::Unreadable(text) => Finding { kind: "divergence", time_ps: machine.now().time_ps, text: text.clone() },
+        Trouble::Divergence(divergence) => {
+            let equal = match divergence.last_equal {
+                Some(state) => format!(
+                    "the last equal state is after {} instructions, at {} s",
+                    state.instructions,
+                    seconds(state.time_ps)
+                ),
+                None => "no state was compared before".to_owned(),
+            };
+            let text = format!("{}; noticed after {} instructions; {equal}", divergence.text, divergence.instructions);
+            Finding { kind: "divergence", time_ps: divergence.time_ps, text }
+        }
     }
 }

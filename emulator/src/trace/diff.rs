@@ -100,6 +100,9 @@ pub fn records(first: &mut TraceFile, second: &mut TraceFile) -> Result<RecordDi
             }
         }
         for (kind, [first, second]) in &mut pairs {
+            if *kind == RecordKind::State {
+                align(first, second);
+            }
             while !first.is_empty()
                 && !second.is_empty()
                 && let (Some(a), Some(b)) = (first.pop_front(), second.pop_front())
@@ -114,6 +117,9 @@ pub fn records(first: &mut TraceFile, second: &mut TraceFile) -> Result<RecordDi
                     }
                     _ => {}
                 }
+                if *kind == RecordKind::State {
+                    align(first, second);
+                }
             }
         }
     }
@@ -127,6 +133,19 @@ pub fn records(first: &mut TraceFile, second: &mut TraceFile) -> Result<RecordDi
     result.kinds = found.into_values().collect();
     result.kinds.sort_by_key(RecordDifference::time_ps);
     Ok(result)
+}
+
+/// Leaves out states at whose instruction the other trace has none: one was recorded with more of them.
+fn align(first: &mut VecDeque<Record>, second: &mut VecDeque<Record>) {
+    let at = |queue: &VecDeque<Record>| match queue.front() {
+        Some(Record::State(state)) => Some(state.instructions),
+        _ => None,
+    };
+    while let (Some(a), Some(b)) = (at(first), at(second))
+        && a != b
+    {
+        if a < b { first.pop_front() } else { second.pop_front() };
+    }
 }
 
 impl RecordDifferences {
@@ -155,18 +174,21 @@ pub struct Narrowed {
 }
 
 /// Runs two traces again and finds the first instruction after which what the firmware has done (or, with `whole`, the
-/// whole state) differs. Between `from` and `to`, both in instructions since power-on: equal there, different here.
+/// whole state) differs. `None` if they do not differ in this bracket, or are not equal at its beginning.
 pub fn narrow(
     first: &mut TraceFile,
     second: &mut TraceFile,
-    from: u64,
-    to: u64,
+    bracket: &Bracket,
     whole: bool,
 ) -> Result<Option<Narrowed>, SetupError> {
     let mut runs = [Rerun::new(first)?, Rerun::new(second)?];
     let hash = |run: &mut Rerun| if whole { run.machine.state_hash() } else { run.machine.guest_hash() };
+    let Some((last, other)) = bracket.differing else { return Ok(None) };
+    let (from, to) = (bracket.equal.map_or(0, |equal| equal.instructions), last.instructions);
+    // A core that sleeps or is locked up executes nothing.
+    let limit_ps = last.time_ps.max(other.time_ps).saturating_add(1);
     for run in &mut runs {
-        run.run_to(from, u64::MAX)?;
+        run.run_to(from, limit_ps)?;
     }
     let [a, b] = &mut runs;
     if hash(a) != hash(b) {
@@ -177,8 +199,8 @@ pub fn narrow(
     while high - low > 1 {
         let middle = low + (high - low) / 2;
         let [a, b] = &mut runs;
-        a.run_to(middle, u64::MAX)?;
-        b.run_to(middle, u64::MAX)?;
+        a.run_to(middle, limit_ps)?;
+        b.run_to(middle, limit_ps)?;
         if hash(a) == hash(b) {
             low = middle;
             equal = [a.checkpoint(), b.checkpoint()];
@@ -191,8 +213,8 @@ pub fn narrow(
     let [a, b] = &mut runs;
     let (pc, time_ps) = (a.machine.registers().pc, a.machine.now().time_ps);
     let before = differences(&equal[0].snapshot, &equal[1].snapshot);
-    a.run_to(high, u64::MAX)?;
-    b.run_to(high, u64::MAX)?;
+    a.run_to(high, limit_ps)?;
+    b.run_to(high, limit_ps)?;
     let after = differences(&a.machine.snapshot(), &b.machine.snapshot());
     Ok(Some(Narrowed { equal_instructions: low, pc, time_ps, before, after }))
 }

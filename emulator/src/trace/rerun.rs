@@ -67,7 +67,9 @@ impl Rerun {
                     Button::Mode => self.machine.release_mode(),
                 }
             }
-            while let Some((_, event)) = self.inbound.pop_front_if(|(at_ps, _)| *at_ps <= now_ps) {
+            while self.inbound.front().is_some_and(|(at_ps, _)| *at_ps <= now_ps)
+                && let Some((_, event)) = self.inbound.pop_front()
+            {
                 if let Some(outside) = self.machine.world.state.electron.modem.network().outside_mut() {
                     outside.arrive(now_ps, event);
                 }

@@ -7,7 +7,10 @@ mod link;
 mod live;
 mod replay;
 
+use std::collections::VecDeque;
+
 use lockstep::Machine;
+use lockstep_gateway_protocol::Inbound;
 use lockstep_modem::network::OutboundAt;
 use lockstep_traces::recording::Hash;
 
@@ -53,6 +56,12 @@ impl Outside {
             Some(path) => Ok(Self::Gateway(Box::new(Live::open(path, arguments.record.as_deref(), machine)?))),
             None => Ok(Self::Nobody),
         }
+    }
+
+    /// What a trace says that came from the real network comes again.
+    pub fn again(inbound: VecDeque<(u64, Inbound)>, machine: &mut Machine) -> Self {
+        machine.world.state.electron.modem.network().attach_outside();
+        Self::Recording(Box::new(Replay::of(inbound, machine)))
     }
 
     /// The machine has to stop here at the latest, for what comes in.
@@ -106,6 +115,10 @@ impl Outside {
 pub struct Exchanged {
     /// To show.
     pub crossings: Vec<Crossing>,
+    /// What left.
+    pub outbound: Vec<OutboundAt>,
+    /// What came, with its times in picoseconds.
+    pub inbound: Vec<(u64, Inbound)>,
     /// What was found.
     pub findings: Vec<Finding>,
     /// The run is of no more use.
@@ -116,9 +129,11 @@ impl Exchanged {
     fn left(&mut self, outbound: &OutboundAt) {
         let text = describe_outbound(&outbound.event);
         self.crossings.push(Crossing { time_ps: outbound.time_ps, is_outbound: true, text });
+        self.outbound.push(outbound.clone());
     }
 
-    fn came(&mut self, time_ps: u64, event: &lockstep_gateway_protocol::Inbound) {
+    fn came(&mut self, time_ps: u64, event: &Inbound) {
+        self.inbound.push((time_ps, event.clone()));
         self.crossings.push(Crossing { time_ps, is_outbound: false, text: describe_inbound(event) });
     }
 }
