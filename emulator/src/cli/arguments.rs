@@ -25,6 +25,8 @@ pub struct Cli {
 pub enum Command {
     /// Run firmware.
     Run(Box<RunArguments>),
+    /// Run a scenario many times, each time with another seed and another filling of what it leaves open.
+    Hunt(HuntArguments),
     /// Run again what a trace recorded, and compare everything with it.
     Replay(ReplayArguments),
     /// Say where two traces differ first: choice, record, state, instruction, register, address, part.
@@ -250,6 +252,47 @@ pub struct ModemArguments {
     /// modem that is off.
     #[arg(long, value_enum, default_value_t)]
     pub power: PowerAtStart,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Exit codes: 0 nothing found, 2 bad usage or input, 3 guest faults found, 4 hangs or failures found."
+)]
+pub struct HuntArguments {
+    /// The scenario.
+    pub scenario: PathBuf,
+    /// Runs of each device.
+    #[arg(long, default_value_t = 1000)]
+    pub runs: u64,
+    /// Seed of the first of them.
+    #[arg(long, default_value_t = 1)]
+    pub first_seed: u64,
+    /// Runs at once.
+    #[arg(long, default_value_t = default_jobs())]
+    pub jobs: usize,
+    /// Vendor's firmware versions to hunt on, instead of the scenario's.
+    #[arg(long, value_name = "VERSION", value_delimiter = ',')]
+    pub firmware: Vec<String>,
+    /// Variants of the scenario to hunt on; all if none is named.
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    pub variant: Vec<String>,
+    /// Write a line of JSON for each run; a file that is there is gone on with.
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Run this seed only, and show what happens in it.
+    #[arg(long, value_name = "SEED")]
+    pub show: Option<u64>,
+    /// Runs to spend on making the first run of each cause small; 0 is none.
+    #[arg(long, value_name = "RUNS", default_value_t = 100)]
+    pub minimise: usize,
+    /// Print one JSON object a line.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// As many as the host has cores.
+fn default_jobs() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 #[derive(Debug, Args)]

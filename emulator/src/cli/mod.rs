@@ -6,6 +6,7 @@ mod dct;
 mod error;
 mod exception_names;
 mod hashes;
+mod hunt;
 mod images;
 mod logging;
 mod modem;
@@ -55,6 +56,7 @@ pub fn main() -> ExitCode {
     logging::start(cli.verbose);
     let outcome = match &cli.command {
         Command::Run(arguments) => run::run(arguments),
+        Command::Hunt(arguments) => hunt::hunt(arguments),
         Command::Replay(arguments) => replay::replay(arguments),
         Command::Diff(arguments) => trace::diff(arguments),
         Command::Trace(command) => trace::trace(command),

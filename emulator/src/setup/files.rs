@@ -17,6 +17,10 @@ pub trait Files {
     fn read(&mut self, path: &Path) -> Result<Vec<u8>, SetupError>;
     /// Whether there is such a file.
     fn exists(&self, path: &Path) -> bool;
+    /// Where a file lies on the disk, or would.
+    fn place(&self, path: &Path) -> PathBuf {
+        path.to_owned()
+    }
     /// A file of the vendor's images of this version; from the folder of fetched images unless said otherwise.
     fn vendor(&mut self, version: &str, file: &'static VendorFile) -> Result<Vec<u8>, SetupError> {
         Ok(read_vendor_file(&images_dir(), version, file)?)
@@ -79,6 +83,10 @@ impl Files for Folder {
 
     fn exists(&self, path: &Path) -> bool {
         self.folder.join(path).exists()
+    }
+
+    fn place(&self, path: &Path) -> PathBuf {
+        self.folder.join(path)
     }
 }
 

@@ -11,6 +11,7 @@ pub mod options;
 mod parts;
 pub mod press;
 pub mod settings;
+pub mod words;
 
 pub use error::SetupError;
 pub use load::{CloudSpec, DeviceSpec, Guest};

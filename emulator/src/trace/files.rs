@@ -1,7 +1,7 @@
 //! The files of a run: noted when it is recorded, given back when it is repeated.
 
 use std::io::{Read, Seek};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use lockstep_images::catalogue::VendorFile;
 use lockstep_traces::Hash;
@@ -66,13 +66,18 @@ fn vendor_name(version: &str, file: &VendorFile) -> String {
 impl Files for Noted<'_> {
     fn read(&mut self, path: &Path) -> Result<Vec<u8>, SetupError> {
         let bytes = self.from.read(path)?;
-        let place = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+        let place = self.from.place(path);
+        let place = std::path::absolute(&place).unwrap_or(place);
         self.note(path.display().to_string(), BlobSource::File(place.display().to_string()), &bytes);
         Ok(bytes)
     }
 
     fn exists(&self, path: &Path) -> bool {
         self.from.exists(path)
+    }
+
+    fn place(&self, path: &Path) -> PathBuf {
+        self.from.place(path)
     }
 
     fn vendor(&mut self, version: &str, file: &'static VendorFile) -> Result<Vec<u8>, SetupError> {
