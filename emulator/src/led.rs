@@ -65,12 +65,18 @@ impl LedObserver {
         &self.changes
     }
 
+    /// When it looks next: multiples of a millisecond, at which the machine stops for it. What it sees is the same however
+    /// a run is cut.
+    pub(crate) fn next_sample_ps(&self) -> u64 {
+        self.next_sample_ps
+    }
+
     /// Looks at the pins.
     pub(crate) fn look(&mut self, soc: &Soc, now_ps: u64) {
         if now_ps < self.next_sample_ps {
             return;
         }
-        self.next_sample_ps = now_ps + SAMPLE_PS;
+        self.next_sample_ps = (now_ps / SAMPLE_PS + 1) * SAMPLE_PS;
         let [red, green, blue] = PINS.map(|pin| lit(soc, pin));
         self.led.set(Rgb { red, green, blue }, now_ps);
         if now_ps < self.next_look_ps {

@@ -20,6 +20,7 @@ pub mod semihosting;
 pub mod session;
 pub mod setup;
 pub mod trace;
+pub mod unmodelled;
 pub mod world;
 
 pub use machine::{CoreState, Machine, MachineError, MachineParts, Snapshot, Stop};

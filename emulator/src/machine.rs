@@ -325,6 +325,8 @@ impl Machine {
             return Err(MachineError::Stuck { time_ps: self.now().time_ps });
         }
         self.observer.look(&mut self.world, self.cycles, self.instructions);
+        let sample_cycle = self.world.state.clock.cycle_at(self.observer.led().next_sample_ps());
+        let limit_cycles = limit_cycles.min(sample_cycle.max(self.cycles + 1));
         if self.world.reset_requested {
             self.reset(ResetCause::Software);
             return Ok(Stop::Limit);

@@ -16,6 +16,7 @@ mod replay;
 mod run;
 mod settings;
 pub mod show;
+mod shown;
 mod snapshot_file;
 mod summary;
 mod trace;

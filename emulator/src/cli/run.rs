@@ -1,6 +1,5 @@
 //! `lockstep run`.
 
-use std::collections::BTreeSet;
 use std::io::IsTerminal;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -26,6 +25,7 @@ use lockstep::setup::options::stage_name;
 use lockstep::setup::press::{Button, Edge, edges};
 use lockstep::setup::{CloudSpec, DeviceSpec};
 use lockstep::trace::{Embed, HASH_EVERY, Noted, Prepared, Recorder, RunSpec, Tracer, Trouble};
+use lockstep::unmodelled::{FirstUse, UnmodelledObserver};
 use lockstep_traces::Plan;
 use lockstep_traces::trace::{Blob, ImageInfo};
 
@@ -177,27 +177,22 @@ fn command(arguments: &RunArguments, machine: &mut Machine) -> Result<(), CliErr
     Ok(())
 }
 
-/// Runs a machine, and shows, records and judges what it does.
-pub struct Runner<'a> {
+struct Runner<'a> {
     arguments: &'a RunArguments,
     machine: Machine,
     symbols: SymbolTable,
     compare: Option<Hashes>,
-    /// How it is shown.
-    pub show: Box<dyn Show>,
+    show: Box<dyn Show>,
     capture: Option<Capture>,
-    /// Records the run, or compares it with a recorded one.
-    pub trace: Option<Tracer>,
+    trace: Option<Tracer>,
     stop: Arc<AtomicBool>,
-    /// Who plays the real network.
-    pub outside: Outside,
+    outside: Outside,
     pace: Pace,
     /// From when on virtual time keeps to real time, on both clocks.
     paced_from: Option<(u64, Instant)>,
     edges: std::vec::IntoIter<Edge>,
     next_edge: Option<Edge>,
-    /// Where the run ends, in picoseconds.
-    pub end_ps: u64,
+    end_ps: u64,
     from_ps: u64,
     from_instructions: u64,
     next_hash: u64,
@@ -206,7 +201,7 @@ pub struct Runner<'a> {
     pending: Vec<Event>,
     led_changes: usize,
     rtos: RtosObserver,
-    reported: BTreeSet<String>,
+    unmodelled: UnmodelledObserver,
     findings: Vec<Finding>,
     exited: bool,
     started: Instant,
@@ -214,8 +209,7 @@ pub struct Runner<'a> {
 }
 
 impl<'a> Runner<'a> {
-    /// With a machine that stands where the run begins.
-    pub fn new(
+    fn new(
         arguments: &'a RunArguments,
         machine: Machine,
         symbols: SymbolTable,
@@ -230,7 +224,8 @@ impl<'a> Runner<'a> {
         let next_hash = (from_instructions / every + 1).saturating_mul(every);
         let mut edges = edges(&arguments.press).into_iter();
         let next_edge = edges.find(|edge| edge.at_ps >= from_ps);
-        let reported = machine.world.state.ledger.entries().keys().cloned().collect();
+        let mut machine = machine;
+        let unmodelled = UnmodelledObserver::new(&mut machine);
         Self {
             arguments,
             machine,
@@ -254,7 +249,7 @@ impl<'a> Runner<'a> {
             pending: Vec::new(),
             led_changes: 0,
             rtos: RtosObserver::default(),
-            reported,
+            unmodelled,
             findings: Vec::new(),
             exited: false,
             started: Instant::now(),
@@ -262,8 +257,7 @@ impl<'a> Runner<'a> {
         }
     }
 
-    /// Runs to the end.
-    pub fn go(&mut self) -> Result<(), CliError> {
+    fn go(&mut self) -> Result<(), CliError> {
         if let Some(end_ps) = self.outside.end_ps() {
             self.end_ps = end_ps;
         }
@@ -387,7 +381,7 @@ impl<'a> Runner<'a> {
         match serve(&mut self.machine) {
             HostCall::Continue(bytes) => {
                 if let Some(trace) = &mut self.trace {
-                    trace.console(&self.machine, &bytes);
+                    trace.console(&self.machine, time_ps, &bytes);
                 }
                 for byte in bytes {
                     self.pending.extend(self.lines.byte("guest", byte, time_ps));
@@ -406,7 +400,7 @@ impl<'a> Runner<'a> {
     fn press(&mut self, edge: Edge) {
         tracing::info!("{} s: {edge}", seconds(edge.at_ps));
         if let Some(trace) = &mut self.trace {
-            trace.input(&self.machine, edge.to_string());
+            trace.input(&self.machine, self.machine.now().time_ps, edge.to_string());
         }
         match edge.button {
             Button::Reset => self.machine.tap_reset(),
@@ -430,16 +424,11 @@ impl<'a> Runner<'a> {
             }
             capture.advance(time_ps)
         })?;
-        let mut unmodelled = self.newly_unmodelled();
-        unmodelled.sort_by_key(event_time_ps);
         if let Some(trace) = &mut self.trace {
             trace.observe(&mut self.machine, &seen);
-            for event in &unmodelled {
-                if let Event::Unmodelled { time_ps, name, pc } = event {
-                    trace.unmodelled(&self.machine, *time_ps, name.clone(), *pc);
-                }
-            }
         }
+        let unmodelled = self.unmodelled.look(&mut self.machine).into_iter();
+        let unmodelled = unmodelled.map(|FirstUse { time_ps, name, pc }| Event::Unmodelled { time_ps, name, pc });
         let mut events = std::mem::take(&mut self.pending);
         events.extend(seen.into_iter().filter_map(|seen| translate(seen, &mut self.lines)));
         events.extend(self.lines.stale(time_ps));
@@ -468,31 +457,6 @@ impl<'a> Runner<'a> {
         }
     }
 
-    /// Compares entries instead of draining the ledger's own list, which belongs to the simulated state.
-    fn newly_unmodelled(&mut self) -> Vec<Event> {
-        let state = &mut self.machine.world.state;
-        let commands = state.electron.modem.ledger().entries();
-        let is_known = self.reported.len() == commands.len() + state.ledger.entries().len();
-        if is_known {
-            return Vec::new();
-        }
-        let mut events = Vec::new();
-        let commands: Vec<(String, u64)> =
-            commands.iter().map(|(name, entry)| (format!("modem: {name}"), entry.first_time_ps)).collect();
-        for (name, time_ps) in commands {
-            if self.reported.insert(name.clone()) {
-                events.push(Event::Unmodelled { time_ps, name, pc: None });
-            }
-        }
-        for (name, entry) in state.ledger.entries() {
-            if self.reported.insert(name.clone()) {
-                let (time_ps, pc) = (entry.first_time_ps, Some(entry.first_pc));
-                events.push(Event::Unmodelled { time_ps, name: name.clone(), pc });
-            }
-        }
-        events
-    }
-
     /// Why the run ended.
     fn reason(&self) -> &'static str {
         if self.stop.load(Ordering::Relaxed) {
@@ -509,11 +473,7 @@ impl<'a> Runner<'a> {
     fn is_over(&self) -> bool {
         let is_reached = self.arguments.until.is_some_and(|stage| self.machine.observer.stage(stage).is_some());
         let is_strict_broken = self.arguments.strict && self.findings.iter().any(|f| f.kind == "unmodelled");
-        let is_apart = matches!(
-            self.trace.as_ref().and_then(Tracer::trouble),
-            Some(Trouble::Divergence(_) | Trouble::Unreadable(_))
-        );
-        self.exited || is_apart || is_reached || is_strict_broken || self.stop.load(Ordering::Relaxed)
+        self.exited || is_reached || is_strict_broken || self.stop.load(Ordering::Relaxed)
     }
 
     /// Waits, where the run is paced, until the host's clock has come as far as the virtual one.
@@ -538,7 +498,7 @@ impl<'a> Runner<'a> {
     }
 
     /// Ends the trace, and prints how the run went.
-    pub fn summarise(&mut self) -> Result<Outcome, CliError> {
+    fn summarise(&mut self) -> Result<Outcome, CliError> {
         let reason = self.reason();
         let tasks = self.rtos.look(&self.machine);
         let mut summary = Summary {
@@ -558,12 +518,6 @@ impl<'a> Runner<'a> {
             trace.finish(summary.machine, reason);
             summary.findings.extend(trace.trouble().map(|trouble| trouble_finding(&trouble, summary.machine)));
             outcome = summary.outcome();
-            if let (Some(verifier), Outcome::Divergence) = (trace.verifier(), outcome) {
-                tracing::debug!("{} records and {} states were equal before", verifier.compared(), verifier.states());
-            } else if trace.verifier().is_some() {
-                // Whatever was found in the run was found again.
-                outcome = Outcome::Done;
-            }
         }
         let mut output = Output::new();
         if self.arguments.json {
@@ -577,7 +531,7 @@ impl<'a> Runner<'a> {
 }
 
 /// What is wrong with the trace, or with the run against it.
-fn trouble_finding(trouble: &Trouble, machine: &Machine) -> Finding {
+pub fn trouble_finding(trouble: &Trouble, machine: &Machine) -> Finding {
     match trouble {
         Trouble::Lost(text) => Finding { kind: "trace_incomplete", time_ps: machine.now().time_ps, text: text.clone() },
         Trouble::Unreadable(text) => Finding { kind: "divergence", time_ps: machine.now().time_ps, text: text.clone() },

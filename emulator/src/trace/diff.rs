@@ -110,7 +110,7 @@ pub fn records(first: &mut TraceFile, second: &mut TraceFile) -> Result<RecordDi
                 match (a, b) {
                     (Record::State(a), Record::State(b)) => result.state(a, b),
                     (Record::End(a), Record::End(b)) => result.state(a.state, b.state),
-                    (a, b) if a != b => {
+                    (a, b) if !a.agrees(&b) => {
                         found.insert(*kind, RecordDifference { kind: *kind, first: Some(a), second: Some(b) });
                         first.clear();
                         second.clear();
@@ -144,7 +144,11 @@ fn align(first: &mut VecDeque<Record>, second: &mut VecDeque<Record>) {
     while let (Some(a), Some(b)) = (at(first), at(second))
         && a != b
     {
-        if a < b { first.pop_front() } else { second.pop_front() };
+        if a < b {
+            first.pop_front()
+        } else {
+            second.pop_front()
+        };
     }
 }
 
@@ -181,8 +185,8 @@ pub fn narrow(
     bracket: &Bracket,
     whole: bool,
 ) -> Result<Option<Narrowed>, SetupError> {
-    let mut runs = [Rerun::new(first)?, Rerun::new(second)?];
-    let hash = |run: &mut Rerun| if whole { run.machine.state_hash() } else { run.machine.guest_hash() };
+    let mut runs = [Rerun::of(first)?, Rerun::of(second)?];
+    let hash = |run: &mut Rerun| if whole { run.machine_mut().state_hash() } else { run.machine_mut().guest_hash() };
     let Some((last, other)) = bracket.differing else { return Ok(None) };
     let (from, to) = (bracket.equal.map_or(0, |equal| equal.instructions), last.instructions);
     // A core that sleeps or is locked up executes nothing.
@@ -211,11 +215,11 @@ pub fn narrow(
     }
     back(&mut runs, &equal)?;
     let [a, b] = &mut runs;
-    let (pc, time_ps) = (a.machine.registers().pc, a.machine.now().time_ps);
+    let (pc, time_ps) = (a.machine().registers().pc, a.machine().now().time_ps);
     let before = differences(&equal[0].snapshot, &equal[1].snapshot);
     a.run_to(high, limit_ps)?;
     b.run_to(high, limit_ps)?;
-    let after = differences(&a.machine.snapshot(), &b.machine.snapshot());
+    let after = differences(&a.machine().snapshot(), &b.machine().snapshot());
     Ok(Some(Narrowed { equal_instructions: low, pc, time_ps, before, after }))
 }
 

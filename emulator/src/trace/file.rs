@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::BufReader;
 use std::path::Path;
 
-use lockstep_traces::trace::{AtDirection, Ending, Record, TraceReader};
+use lockstep_traces::trace::{AtDirection, Ending, FrameKind, Record, TraceReader};
 
 use crate::setup::SetupError;
 use crate::setup::duration::seconds;
@@ -32,6 +32,31 @@ pub fn describe(trace: &TraceFile) -> String {
             "damaged in frame {}, at byte {}: {}; what is before it can be read, to {last} s",
             damage.frame, damage.offset, damage.reason
         ),
+    }
+}
+
+/// How far a trace can be run again, in picoseconds: to the end of what was recorded, unless less is asked for. One that
+/// is damaged is run up to its damage, and only if somebody asks for that; otherwise this says what is damaged.
+pub fn readable_ps(trace: &mut TraceFile, until: Option<u64>) -> Result<u64, String> {
+    let damages = trace.verify().map_err(|error| error.to_string())?;
+    let Some(damage) = damages.first() else {
+        let end = trace.end().map_err(|error| error.to_string())?;
+        let end_ps = end.map_or_else(|| trace.last_ps(), |end| end.state.time_ps);
+        return Ok(until.map_or(end_ps, |until| until.min(end_ps)));
+    };
+    let before = trace.frames().iter().take_while(|frame| frame.number < damage.frame);
+    let whole_ps =
+        before.filter(|frame| frame.kind == FrameKind::Records).map(|frame| frame.last_ps).max().unwrap_or(0);
+    match until {
+        Some(until) if until <= whole_ps => Ok(until),
+        _ => Err(format!(
+            "damaged in frame {}, at byte {}: {}; it can be read to {} s: give --until {}us to replay that far",
+            damage.frame,
+            damage.offset,
+            damage.reason,
+            seconds(whole_ps),
+            whole_ps / 1_000_000
+        )),
     }
 }
 
@@ -94,4 +119,19 @@ pub fn describe_record(record: &Record) -> String {
         }
     };
     format!("{} s, {} {what}", seconds(record.time_ps()), record.kind().name())
+}
+
+/// Two records that differ, each in a line; where the lines are the same, with what they do not show.
+pub fn describe_pair(first: &Record, second: &Record) -> (String, String) {
+    let (a, b) = (describe_record(first), describe_record(second));
+    if a != b {
+        return (a, b);
+    }
+    if first.time_ps() != second.time_ps() {
+        return (format!("{a} ({} ps)", first.time_ps()), format!("{b} ({} ps)", second.time_ps()));
+    }
+    let (bytes, others) = (format!("{first:?}"), format!("{second:?}"));
+    let at = bytes.chars().zip(others.chars()).position(|(a, b)| a != b).unwrap_or(bytes.len().min(others.len()));
+    let around = |text: &str| text.chars().skip(at.saturating_sub(20)).take(60).collect::<String>();
+    (format!("{a}, …{}…", around(&bytes)), format!("{b}, …{}…", around(&others)))
 }

@@ -6,6 +6,7 @@ use lockstep_traces::trace::{EndRecord, Record};
 use super::convert;
 use super::recorder::Recorder;
 use super::verifier::{Divergence, Verifier};
+use crate::unmodelled::{FirstUse, UnmodelledObserver};
 use crate::{Machine, Seen};
 
 /// Where records go.
@@ -29,6 +30,7 @@ pub enum Trouble {
 pub struct Tracer {
     sink: Sink,
     led_changes: usize,
+    unmodelled: UnmodelledObserver,
     hash_every: u64,
     next_hash: u64,
 }
@@ -47,8 +49,13 @@ impl Tracer {
     fn new(sink: Sink, hash_every: u64, machine: &mut Machine) -> Self {
         machine.observer.keep_decisions();
         machine.world.state.electron.watch_traffic();
-        let mut tracer =
-            Self { sink, led_changes: machine.observer.led().changes().len(), hash_every, next_hash: u64::MAX };
+        let mut tracer = Self {
+            sink,
+            led_changes: machine.observer.led().changes().len(),
+            unmodelled: UnmodelledObserver::new(machine),
+            hash_every,
+            next_hash: u64::MAX,
+        };
         tracer.next_hash = tracer.hash_after(machine.instructions());
         tracer
     }
@@ -86,6 +93,9 @@ impl Tracer {
         for record in leds {
             self.record(record, instructions);
         }
+        for FirstUse { time_ps, name, pc } in self.unmodelled.look(machine) {
+            self.record(Record::Unmodelled { time_ps, name, pc }, instructions);
+        }
         let now_ps = machine.now().time_ps;
         match &mut self.sink {
             Sink::Record(recorder) => recorder.advance(now_ps, instructions),
@@ -94,16 +104,15 @@ impl Tracer {
     }
 
     /// Bytes on the host's console.
-    pub fn console(&mut self, machine: &Machine, bytes: &[u8]) {
-        let time_ps = machine.now().time_ps;
+    pub fn console(&mut self, machine: &Machine, time_ps: u64, bytes: &[u8]) {
         for byte in bytes {
             self.record(Record::Serial { time_ps, usart: 0, byte: *byte }, machine.instructions());
         }
     }
 
     /// Something is done to the machine.
-    pub fn input(&mut self, machine: &Machine, what: String) {
-        self.record(Record::Input { time_ps: machine.now().time_ps, what }, machine.instructions());
+    pub fn input(&mut self, machine: &Machine, time_ps: u64, what: String) {
+        self.record(Record::Input { time_ps, what }, machine.instructions());
     }
 
     /// Something comes from the real network.
@@ -114,11 +123,6 @@ impl Tracer {
     /// Something left for the real network.
     pub fn outbound(&mut self, machine: &Machine, time_ps: u64, event: Outbound) {
         self.record(Record::Outbound { time_ps, event }, machine.instructions());
-    }
-
-    /// Something not modelled was used for the first time.
-    pub fn unmodelled(&mut self, machine: &Machine, time_ps: u64, name: String, pc: Option<u32>) {
-        self.record(Record::Unmodelled { time_ps, name, pc }, machine.instructions());
     }
 
     /// Something that is wrong was found.

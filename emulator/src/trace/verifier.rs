@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use lockstep_traces::trace::{EndRecord, Ending, Record, RecordKind, StateRecord};
 
-use super::file::{TraceFile, describe_record};
+use super::file::{TraceFile, describe_pair, describe_record};
 use super::tracer::Trouble;
 
 /// A record may be seen so much later than it happened (the LED's state is told when it has settled), in picoseconds.
@@ -119,7 +119,7 @@ impl Verifier {
             }
         };
         match recorded {
-            Some(recorded) if recorded == record => {
+            Some(recorded) if recorded.agrees(&record) => {
                 self.compared += 1;
                 if let Record::State(state) = record {
                     (self.last_equal, self.states) = (Some(state), self.states + 1);
@@ -180,12 +180,8 @@ impl Verifier {
         if end.state == recorded.state {
             (self.last_equal, self.states) = (Some(end.state), self.states + 1);
         } else {
-            let here = Record::End(end.clone());
-            let text = format!(
-                "recorded: {}; this run: {}",
-                describe_record(&Record::End(recorded.clone())),
-                describe_record(&here)
-            );
+            let (was, is) = describe_pair(&Record::End(recorded.clone()), &Record::End(end.clone()));
+            let text = format!("recorded: {was}; this run: {is}");
             self.diverge(end.state.time_ps.min(recorded.state.time_ps), instructions, text);
         }
     }

@@ -5,6 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Decision, Hash};
 
+/// Observers look at least this often, in picoseconds.
+const LOOK_PS: u64 = 10_000_000_000;
+
 /// Which way an AT entry went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum AtDirection {
@@ -292,6 +295,17 @@ impl Record {
             | Self::Input { time_ps, .. }
             | Self::Inbound { time_ps, .. }
             | Self::Outbound { time_ps, .. } => *time_ps,
+        }
+    }
+
+    /// Whether it says the same as another. What an observer notices only when it looks (a stage that was reached) may be
+    /// dated a little otherwise when it looks at other times.
+    pub fn agrees(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Stage { name: a, time_ps: first_ps, .. }, Self::Stage { name: b, time_ps: second_ps, .. }) => {
+                a == b && first_ps.abs_diff(*second_ps) <= LOOK_PS
+            }
+            _ => self == other,
         }
     }
 

@@ -7,8 +7,6 @@ mod link;
 mod live;
 mod replay;
 
-use std::collections::VecDeque;
-
 use lockstep::Machine;
 use lockstep_gateway_protocol::Inbound;
 use lockstep_modem::network::OutboundAt;
@@ -56,12 +54,6 @@ impl Outside {
             Some(path) => Ok(Self::Gateway(Box::new(Live::open(path, arguments.record.as_deref(), machine)?))),
             None => Ok(Self::Nobody),
         }
-    }
-
-    /// What a trace says that came from the real network comes again.
-    pub fn again(inbound: VecDeque<(u64, Inbound)>, machine: &mut Machine) -> Self {
-        machine.world.state.electron.modem.network().attach_outside();
-        Self::Recording(Box::new(Replay::of(inbound, machine)))
     }
 
     /// The machine has to stop here at the latest, for what comes in.

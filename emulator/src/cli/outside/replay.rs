@@ -1,11 +1,9 @@
 //! A recording plays the real network: what came in comes in again at the same virtual times, and what goes out is
 //! compared with what went out.
 
-use std::collections::VecDeque;
 use std::path::Path;
 
 use lockstep::Machine;
-use lockstep_gateway_protocol::Inbound;
 use lockstep_modem::network::OutboundAt;
 use lockstep_traces::Recording;
 use lockstep_traces::recording::Header;
@@ -40,20 +38,6 @@ impl Replay {
             return Err(failed(format!("{} bytes follow behind the end of the recording", recording.cut_bytes)));
         }
         Ok(Self { recording, has_diverged: false })
-    }
-
-    /// Of what came in alone: somebody else compares what goes out.
-    pub fn of(inbound: VecDeque<(u64, Inbound)>, machine: &mut Machine) -> Self {
-        let header = Header {
-            program: String::new(),
-            seed: machine.world.state.decisions.seed(),
-            start_ps: machine.now().time_ps,
-            images: images_hash(machine),
-            state: state_hash(machine),
-        };
-        let last_ps = inbound.back().map_or(header.start_ps, |(time_ps, _)| *time_ps);
-        let recording = Recording { header, inbound, outbound: VecDeque::new(), end: None, last_ps, cut_bytes: 0 };
-        Self { recording, has_diverged: false }
     }
 
     /// When something comes in next.
