@@ -20,6 +20,8 @@ pub mod scenario;
 pub mod semihosting;
 pub mod session;
 pub mod setup;
+pub mod trace;
+pub mod unmodelled;
 pub mod world;
 
 pub use machine::{CoreState, Machine, MachineError, MachineParts, Snapshot, Stop};

@@ -333,6 +333,8 @@ impl Machine {
             self.stay_off(returns_ps, limit_cycles);
             return Ok(Stop::Limit);
         }
+        let sample_cycle = self.world.state.clock.cycle_at(self.observer.led().next_sample_ps());
+        let limit_cycles = limit_cycles.min(sample_cycle.max(self.cycles + 1));
         if self.world.reset_requested {
             self.reset(ResetCause::Software);
             return Ok(Stop::Limit);

@@ -33,5 +33,5 @@ pub use image::{Format, Image, ImageError, LocatedModule, Segment};
 pub use inspect::{Extent, Inspection, ModuleInspection, Vectors, inspect, inspect_bytes};
 pub use module::{Dependency, Module, ModuleError, ModuleFunction, ModuleInfo, ModuleSuffix};
 pub use platform::{ELECTRON, platform_name};
-pub use set::{FirmwareSet, IMAGES_VARIABLE, images_dir, load_set, load_set_from};
+pub use set::{FirmwareSet, IMAGES_VARIABLE, images_dir, load_set, load_set_from, load_set_with, read_vendor_file};
 pub use symbols::{Symbol, SymbolKind, SymbolTable};

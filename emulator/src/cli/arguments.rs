@@ -27,6 +27,13 @@ pub enum Command {
     Run(Box<RunArguments>),
     /// Run a scenario many times, each time with another seed and another filling of what it leaves open.
     Hunt(HuntArguments),
+    /// Run again what a trace recorded, and compare everything with it.
+    Replay(ReplayArguments),
+    /// Say where two traces differ first: choice, record, state, instruction, register, address, part.
+    Diff(DiffArguments),
+    /// Say what a trace holds.
+    #[command(subcommand, arg_required_else_help = true)]
+    Trace(TraceCommand),
     /// Serve the modem on a pseudo-terminal, in real time, to any program that talks to a modem.
     Modem(ModemArguments),
     /// Say what files are: format, vectors, modules, checks, symbols.
@@ -53,6 +60,18 @@ pub enum Pace {
     Real,
     /// As fast as the host can until something leaves for the real network, then not faster than real time.
     Outside,
+}
+
+/// Whose files a trace holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum TraceImages {
+    /// All: the trace can be replayed anywhere.
+    #[default]
+    All,
+    /// All but the vendor's images, which a replay takes from the folder of fetched ones.
+    Own,
+    /// Nobody's.
+    None,
 }
 
 const RUN_EXIT_CODES: &str = "Exit codes: 0 done, 1 an expectation failed (--strict, --until, --cloud COMMAND, the guest's exit status), \
@@ -141,12 +160,60 @@ pub struct RunArguments {
     /// Write what passes by the modem to a pcapng file: IP packets, its AT dialogue and its serial line.
     #[arg(long, value_name = "FILE")]
     pub pcap: Option<PathBuf>,
+    /// Record a trace as the run goes on: what is needed to run again, and what was observed (`lockstep replay`).
+    #[arg(long, value_name = "FILE", conflicts_with = "snapshot_in")]
+    pub trace: Option<PathBuf>,
+    /// Whose files the trace holds; of the others it has the hashes, and a replay looks for them where they were.
+    #[arg(long, value_enum, value_name = "WHOSE", requires = "trace", default_value_t)]
+    pub trace_images: TraceImages,
     /// Write the machine's whole state at the end of the run.
     #[arg(long, value_name = "FILE")]
     pub snapshot_out: Option<PathBuf>,
     /// Go on from a state that --snapshot-out wrote; --for then counts from there.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["files", "firmware", "app", "dct", "seed", "set", "no_cloud"])]
     pub snapshot_in: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Exit codes: 0 identical (whatever was found in the run), 2 bad usage or input, 5 divergence.")]
+pub struct ReplayArguments {
+    /// The trace.
+    pub trace: PathBuf,
+    /// Replay to this virtual time: a number and us, ms, s, m or h.
+    #[arg(long, value_name = "TIME", value_parser = parse_duration_ps)]
+    pub until: Option<u64>,
+    /// Print one JSON object a line; the last one is the summary.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Exit codes: 0 no difference, 2 bad usage or input, 5 they differ.")]
+pub struct DiffArguments {
+    /// A trace.
+    pub first: PathBuf,
+    /// Another one.
+    pub second: PathBuf,
+    /// Compare what is recorded, and run nothing again.
+    #[arg(long)]
+    pub no_run: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum TraceCommand {
+    /// Head, frames, what was recorded, findings.
+    Info {
+        /// The trace.
+        trace: PathBuf,
+        /// Print one JSON object.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Every record in a line.
+    Records {
+        /// The trace.
+        trace: PathBuf,
+    },
 }
 
 /// How the modem is found by the first program that connects.

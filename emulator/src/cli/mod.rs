@@ -12,11 +12,14 @@ mod logging;
 mod modem;
 pub mod output;
 pub mod outside;
+mod replay;
 mod run;
 mod settings;
 pub mod show;
+mod shown;
 mod snapshot_file;
 mod summary;
+mod trace;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -55,6 +58,9 @@ pub fn main() -> ExitCode {
     let outcome = match &cli.command {
         Command::Run(arguments) => run::run(arguments),
         Command::Hunt(arguments) => hunt::hunt(arguments),
+        Command::Replay(arguments) => replay::replay(arguments),
+        Command::Diff(arguments) => trace::diff(arguments),
+        Command::Trace(command) => trace::trace(command),
         Command::Modem(arguments) => modem::modem(arguments),
         Command::Inspect(arguments) => images::inspect(arguments),
         Command::Images(command) => images::images(command),

@@ -54,7 +54,7 @@ impl Base {
     pub fn new(scenario: &Scenario, variant: &Variant, folder: &Path) -> Result<Self, SessionError> {
         let scenario = scenario.on(variant);
         let mut files = Folder::new(folder);
-        let Started { mut session, symbols } = Session::start(&scenario, scenario.seed, None, &mut files)?;
+        let Started { mut session, symbols, .. } = Session::start(&scenario, scenario.seed, None, &mut files)?;
         session.run_to_branch(BOOT_LIMIT_PS)?;
         // What is read only in branches.
         let mut with_made = ScenarioFiles::new(&scenario, &mut files)?;

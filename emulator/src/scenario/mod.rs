@@ -9,7 +9,8 @@ mod condition;
 mod file;
 mod template;
 
-use lockstep_images::app_config::{self};
+use lockstep_images::app_config;
+use lockstep_images::catalogue::VendorFile;
 
 use crate::setup::files::Files;
 use crate::setup::options::KeyValue;
@@ -208,5 +209,13 @@ impl Files for ScenarioFiles<'_> {
 
     fn exists(&self, path: &std::path::Path) -> bool {
         self.made.contains_key(path) || self.files.exists(path)
+    }
+
+    fn place(&self, path: &std::path::Path) -> std::path::PathBuf {
+        self.files.place(path)
+    }
+
+    fn vendor(&mut self, version: &str, file: &'static VendorFile) -> Result<Vec<u8>, SetupError> {
+        self.files.vendor(version, file)
     }
 }

@@ -10,6 +10,7 @@ mod timeline;
 mod watch;
 
 use lockstep_traces::Plan;
+use lockstep_traces::trace::ImageInfo;
 use serde::{Deserialize, Serialize};
 
 pub use happenings::SerialLines;
@@ -113,6 +114,8 @@ pub struct Started {
     pub session: Session,
     /// Symbols of the images that have some.
     pub symbols: SymbolTable,
+    /// Images in flash.
+    pub images: Vec<ImageInfo>,
 }
 
 impl Session {
@@ -133,7 +136,7 @@ impl Session {
         if let Some(branch) = branch {
             session.branch_as(branch, scenario, &mut files)?;
         }
-        Ok(Started { session, symbols: guest.symbols })
+        Ok(Started { session, symbols: guest.symbols, images: guest.images })
     }
 
     /// Around a machine.
