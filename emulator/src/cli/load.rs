@@ -48,6 +48,24 @@ pub fn read_image(file: &FileAt) -> Result<Image, CliError> {
     })
 }
 
+/// Adds the symbols of the files that are given only for theirs.
+pub fn more_symbols(arguments: &RunArguments, symbols: &mut SymbolTable) -> Result<(), CliError> {
+    for path in &arguments.symbols {
+        let image = Image::parse(&path.display().to_string(), &read_file(path)?, None)?;
+        if image.symbols.is_empty() {
+            let reason = "no symbols in it: is it the ELF file of the link, and not stripped?".to_owned();
+            return Err(CliError::File { path: path.clone(), reason });
+        }
+        symbols.merge(&image.symbols);
+    }
+    for path in &arguments.map {
+        let found = lockstep_images::parse_map(&read_file(path)?)
+            .map_err(|error| CliError::File { path: path.clone(), reason: error.to_string() })?;
+        symbols.merge(&found);
+    }
+    Ok(())
+}
+
 /// Puts everything that the arguments name into flash.
 pub fn load(arguments: &RunArguments) -> Result<Guest, CliError> {
     let mut own = Vec::new();

@@ -6,6 +6,7 @@ mod dct;
 pub mod duration;
 mod error;
 mod exception_names;
+mod explain;
 mod hashes;
 mod images;
 mod load;

@@ -20,7 +20,7 @@ use super::parts::Parts;
 use super::press::{Button, Edge, edges};
 use super::show::{Event, Json, Lines, Plain, Show, event_text, event_time_ps, translate};
 use super::summary::{Finding, Summary, not_reached};
-use super::{CliError, Outcome, RunArguments, load, logging, settings, snapshot_file, stop_on_interrupt};
+use super::{CliError, Outcome, RunArguments, explain, load, logging, settings, snapshot_file, stop_on_interrupt};
 use crate::pcap::Capture;
 use crate::view::LiveView;
 
@@ -30,7 +30,8 @@ const SLICE_PS: u64 = 10_000_000_000;
 /// `lockstep run`.
 pub fn run(arguments: &RunArguments) -> Result<Outcome, CliError> {
     let compare = arguments.compare_hashes.as_deref().map(Hashes::read).transpose()?;
-    let (mut machine, symbols, title) = make(arguments)?;
+    let (mut machine, mut symbols, title) = make(arguments)?;
+    load::more_symbols(arguments, &mut symbols)?;
     let capture =
         arguments.pcap.as_deref().map(|path| Capture::create(path).map_err(CliError::io(path))).transpose()?;
     if capture.is_some() {
@@ -54,6 +55,9 @@ pub fn run(arguments: &RunArguments) -> Result<Outcome, CliError> {
     };
     let mut runner = Runner::new(arguments, machine, symbols, compare, show, stop);
     runner.capture = capture;
+    if arguments.explain {
+        runner.machine.observer.keep_history();
+    }
     (runner.outside, runner.pace) = (outside, pace);
     let went = runner.go();
     let ended = runner.show.end();
@@ -428,11 +432,22 @@ impl<'a> Runner<'a> {
             tasks,
         };
         let outcome = summary.judge();
+        let explanations = match self.arguments.explain {
+            true => explain::explanations(summary.machine, summary.symbols, &summary.findings),
+            false => Vec::new(),
+        };
         let mut output = Output::new();
         if self.arguments.json {
-            output.json(&summary.json(outcome))?;
+            let mut json = summary.json(outcome);
+            if let (true, Some(json)) = (self.arguments.explain, json.as_object_mut()) {
+                json.insert("explanations".to_owned(), serde_json::json!(explanations));
+            }
+            output.json(&json)?;
         } else {
             output.text(&summary.text(outcome))?;
+            for explanation in &explanations {
+                output.text(&format!("\n{}", lockstep::explain::page(explanation)))?;
+            }
         }
         output.finish()?;
         Ok(outcome)

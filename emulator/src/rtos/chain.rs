@@ -57,16 +57,6 @@ pub struct Frame {
     pub interrupted: bool,
 }
 
-impl Frame {
-    /// An address inside the instruction that is being executed or was the call, to be given a name.
-    pub fn place(&self) -> u32 {
-        match self.trust {
-            Trust::Known => self.pc,
-            _ => self.pc.wrapping_sub(1),
-        }
-    }
-}
-
 /// How a chain ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]

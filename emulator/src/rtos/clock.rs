@@ -25,6 +25,10 @@ const SEARCH_PS: u64 = 1_000_000_000;
 /// The same after so many searches in vain: no FreeRTOS as it is known here.
 const SEARCH_SELDOM_PS: u64 = 1_000_000_000_000;
 const SEARCHES: u32 = 500;
+/// Waits from this long on are remembered when they are over, in picoseconds.
+const PAST_WAIT_PS: u64 = 1_000_000_000_000;
+/// So many of them.
+const PAST_WAITS_KEPT: usize = 16;
 /// Switches at which the running task cannot be told, one after the other, until what was learned is given up.
 const LOST_SWITCHES: u32 = 16;
 
@@ -98,6 +102,15 @@ pub struct Starvation {
     pub held_permille: u32,
 }
 
+/// A long wait for a mutex that is over.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct PastWait {
+    /// The wait, as it was when it ended.
+    pub starvation: Starvation,
+    /// When it ended, in picoseconds.
+    pub until_ps: u64,
+}
+
 /// Watches context switches.
 #[derive(Clone, Debug, Default)]
 pub struct TaskClock {
@@ -105,6 +118,7 @@ pub struct TaskClock {
     tasks: BTreeMap<u32, TaskTimes>,
     mutexes: BTreeMap<u32, MutexTimes>,
     runs: VecDeque<Run>,
+    past: VecDeque<PastWait>,
     switched_ps: Option<u64>,
     search_ps: u64,
     searches: u32,
@@ -134,6 +148,12 @@ impl TaskClock {
         self.runs.get(index).filter(|run| run.from_ps <= time_ps).map(|run| run.tcb)
     }
 
+    /// The task that has the core now; `None` while the scheduler is not recognised.
+    pub fn running(&self, memory: &impl Words) -> Option<u32> {
+        let tcb = memory.word(self.rtos.current_address()?)?;
+        is_task(memory, tcb).then_some(tcb)
+    }
+
     /// Tasks and objects as they are now, by what was learned at switches; as cheap as
     /// [`RtosObserver::glance`].
     pub fn rtos(&self, memory: &impl Words, psp: u32) -> Option<Rtos> {
@@ -148,24 +168,31 @@ impl TaskClock {
     /// Tasks that want a mutex for at least `threshold_ps`, by TCB.
     pub fn starved(&self, now_ps: u64, threshold_ps: u64) -> Vec<Starvation> {
         let starved = self.tasks.iter().filter_map(|(tcb, times)| {
-            let waiting = times.waiting?;
-            let mutex = waiting.for_what.object?;
-            let mutex_times = self.mutexes.get(&mutex)?;
-            let since_ps = waiting.since_ps;
-            (now_ps.saturating_sub(since_ps) >= threshold_ps).then(|| {
-                let longest = mutex_times.held_ps.iter().max_by_key(|(_, held_ps)| **held_ps);
-                let whole_ps = self.switched_ps.unwrap_or(now_ps).saturating_sub(mutex_times.from_ps).max(1);
-                let permille = longest.map_or(0, |(_, held_ps)| u128::from(*held_ps) * 1000 / u128::from(whole_ps));
-                Starvation {
-                    tcb: *tcb,
-                    mutex,
-                    waiting,
-                    holder: longest.map(|(tcb, _)| *tcb),
-                    held_permille: u32::try_from(permille).unwrap_or(1000).min(1000),
-                }
-            })
+            let waiting = times.waiting.filter(|waiting| now_ps.saturating_sub(waiting.since_ps) >= threshold_ps)?;
+            self.starvation(*tcb, waiting)
         });
         starved.collect()
+    }
+
+    /// Waits for a mutex of a second and more that are over, oldest first; the last sixteen.
+    pub fn past_waits(&self) -> impl Iterator<Item = &PastWait> {
+        self.past.iter()
+    }
+
+    /// A wait for a mutex, as it is at the last switch.
+    fn starvation(&self, tcb: u32, waiting: Waiting) -> Option<Starvation> {
+        let mutex = waiting.for_what.object?;
+        let times = self.mutexes.get(&mutex)?;
+        let longest = times.held_ps.iter().max_by_key(|(_, held_ps)| **held_ps);
+        let whole_ps = self.switched_ps.unwrap_or(times.from_ps).saturating_sub(times.from_ps).max(1);
+        let permille = longest.map_or(0, |(_, held_ps)| u128::from(*held_ps) * 1000 / u128::from(whole_ps));
+        Some(Starvation {
+            tcb,
+            mutex,
+            waiting,
+            holder: longest.map(|(tcb, _)| *tcb),
+            held_permille: u32::try_from(permille).unwrap_or(1000).min(1000),
+        })
     }
 
     /// Begins a new window for [`TaskTimes::highest_sp`].
@@ -210,6 +237,14 @@ impl TaskClock {
         times.highest_sp = times.highest_sp.max(psp);
         times.waiting = waiting;
         if before.and_then(|w| w.for_what.object) != waiting.and_then(|w| w.for_what.object) {
+            if let Some(before) = before.filter(|before| now_ps.saturating_sub(before.since_ps) >= PAST_WAIT_PS)
+                && let Some(starvation) = self.starvation(tcb, before)
+            {
+                if self.past.len() == PAST_WAITS_KEPT {
+                    self.past.pop_front();
+                }
+                self.past.push_back(PastWait { starvation, until_ps: now_ps });
+            }
             self.follow(memory, before, waiting, now_ps);
         }
         for (mutex, times) in &mut self.mutexes {

@@ -12,7 +12,7 @@ mod observer;
 mod tasks;
 pub mod thumb;
 
-pub use clock::{MutexTimes, Run, Starvation, TaskClock, TaskTimes, Waiting};
+pub use clock::{MutexTimes, PastWait, Run, Starvation, TaskClock, TaskTimes, Waiting};
 pub use memory::{MemoryCopy, Words};
 pub use objects::{ObjectKind, SyncObject, WaitsFor, Wants, object};
 pub use observer::{Rtos, RtosObserver};
