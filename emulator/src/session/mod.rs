@@ -140,7 +140,8 @@ impl Session {
     }
 
     /// Around a machine.
-    pub fn around(machine: Machine, timeline: Timeline, scenario: &Scenario) -> Self {
+    pub fn around(mut machine: Machine, timeline: Timeline, scenario: &Scenario) -> Self {
+        machine.observer.watch_tasks();
         let progress = Progress {
             timeline,
             release_ps: None,
