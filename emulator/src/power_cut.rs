@@ -292,7 +292,7 @@ mod tests {
         course.push(operation(OperationKind::Erase, 0x8_0000, Programmer::BootLoader));
         assert_eq!(choose(&course, 40), [0, 1, 40, 80, 100, 101, 102]);
         assert_eq!(choose(&course, 1).len(), course.len());
-        assert_eq!(choose(&[], 64), []);
+        assert!(choose(&[], 64).is_empty());
     }
 
     #[test]
