@@ -13,6 +13,7 @@ use crate::core::exceptions::{Masks, NMI, SV_CALL};
 use crate::core::faults::Fault;
 use crate::core::scs::{CCR_DIV_0_TRP, CCR_UNALIGN_TRP, SCR_SEVONPEND, SCR_SLEEPDEEP, Scs};
 use crate::electron::Electron;
+use crate::explain::Reason;
 use crate::idle::IdleFinder;
 use crate::observe::Observer;
 use crate::world::{FLASH_BASE, GuestMemory, SRAM_BASE, World, WorldState};
@@ -333,8 +334,19 @@ impl Machine {
             self.stay_off(returns_ps, limit_cycles);
             return Ok(Stop::Limit);
         }
+        let sample_cycle = self.world.state.clock.cycle_at(self.observer.led().next_sample_ps());
+        let limit_cycles = limit_cycles.min(sample_cycle.max(self.cycles + 1));
+        if let Some(code) = self.observer.take_sos() {
+            let registers = self.engine.registers();
+            self.keep_moment(Reason::Sos { code }, &registers);
+        }
         if self.world.reset_requested {
             self.reset(ResetCause::Software);
+            return Ok(Stop::Limit);
+        }
+        if std::mem::take(&mut self.world.watchdog_resets) {
+            self.observer.external_watchdog(self.now());
+            self.reset(ResetCause::Pin);
             return Ok(Stop::Limit);
         }
         if let Some(cause) = self.world.state.soc.take_reset_request() {

@@ -167,6 +167,8 @@ pub struct World {
     deadline_cycles: u64,
     /// AIRCR asked for a reset.
     pub reset_requested: bool,
+    /// The watchdog on the reset pin pulls it low.
+    pub watchdog_resets: bool,
     /// CCR trap bits or flash wait states changed.
     pub engine_settings_changed: bool,
     /// Device accesses that may change something, since the machine was made; idle recognition compares it.
@@ -188,6 +190,7 @@ impl World {
             limit_cycles: 0,
             deadline_cycles: 0,
             reset_requested: false,
+            watchdog_resets: false,
             engine_settings_changed: false,
             accesses: 0,
             line_penalty_cycles: 0,
@@ -251,6 +254,9 @@ impl World {
                 let outputs = self.state.electron.advance(now, &mut self.state.decisions);
                 for output in outputs {
                     self.modem_output(output, now);
+                }
+                if let Some(watchdog) = &mut self.state.electron.watchdog {
+                    self.watchdog_resets |= watchdog.takes_effect(now.time_ps);
                 }
                 while let Some(level) = self.state.electron.mode_button.take_level(now.time_ps) {
                     self.with_soc(now, 0, |soc, env| soc.drive_pin(MODE_BUTTON, level, env));

@@ -8,8 +8,8 @@ use ratatui::widgets::{Block, Paragraph};
 
 use super::frame::Frame;
 use super::modem::{MODEM_LINES, draw_sockets, draw_update, modem_lines, sockets_height};
-use crate::cli::duration::seconds;
 use crate::cli::output::grouped;
+use lockstep::setup::duration::seconds;
 
 const LED_HEIGHT: u16 = 4;
 const LEFT_WIDTH: u16 = 34;
@@ -214,11 +214,11 @@ fn tail(to: &mut Target<'_>, area: Rect, title: &'static str, lines: &[String]) 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::options::STAGES;
     use crate::view::frame::Modem;
     use crate::view::update::{Update, UpdateEnd};
     use lockstep::electron::PacketCounts;
     use lockstep::rtos::{Task, TaskState};
+    use lockstep::setup::options::STAGES;
     use lockstep_modem::network::{Endpoint, Protocol, TcpState};
     use lockstep_modem::{PowerState, RegistrationStatus, SocketView};
     use ratatui::Terminal;
@@ -269,7 +269,9 @@ mod tests {
                         priority: n,
                         state: TaskState::Blocked,
                         stack_pointer: 0x2000_1000,
+                        waits_for: None,
                         stack_base: 0x2000_0000,
+                        stack_limit: 0x2000_1800,
                         free_bytes: 2_048,
                         never_used_bytes: Some(1_024),
                     })
