@@ -86,6 +86,7 @@ impl Arguments {
     }
 }
 
+type Judged = Result<Vec<(Variant, Verdict)>, PowerCutError>;
 type Row = (Programmer, Place, OperationKind, Variant);
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -117,11 +118,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                 let seed = arguments.seed_of(cut.index, variant);
                 cut.judge(&update, variant, seed, !arguments.boots_only, watch).map(|verdict| (variant, verdict))
             };
-            let judged = arguments.variants().into_iter().map(judge).collect::<Result<Vec<_>, PowerCutError>>();
+            let judged = arguments.variants().into_iter().map(judge).collect::<Judged>();
             (cut.index, cut.operation, judged)
         };
         let mut failure = None;
-        let done = |(index, operation, judged): (usize, Operation, Result<Vec<(Variant, Verdict)>, PowerCutError>)| {
+        let done = |(index, operation, judged): (usize, Operation, Judged)| {
             finished += 1;
             eprint!("\r{firmware}: {finished} of {total} ");
             let judged = match judged {

@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 
-use lockstep::power_cut::{Operation, Place, Programmer, Runs, Update, Variant};
+use lockstep::power_cut::{Cut, Operation, Place, Programmer, Runs, Update, Variant};
 use lockstep_peripherals::flash::OperationKind;
 
 use crate::vendor::vendor_set;
@@ -27,7 +27,7 @@ fn copies_again(version: &str) {
     let first = course.iter().position(|operation| is_of_copy(operation, OperationKind::Program)).expect("a program");
     let chosen = [erase, first, first + programs / 2];
     let verdicts = RefCell::new(Vec::new());
-    let judge = |cut: lockstep::power_cut::Cut| {
+    let judge = |cut: Cut| {
         for variant in [Variant::During, Variant::After] {
             // One of the cuts is followed until the device is back at its service.
             let connects = cut.index == erase && variant == Variant::During;
@@ -66,10 +66,33 @@ fn a_power_cut_while_an_update_is_received_leaves_the_old_application() {
     let update = Update::offered("2.2.0", IMAGE_BYTES, 1).unwrap();
     let course = update.course().unwrap();
     let received = course.iter().position(|operation| operation.place == Place::Staging).expect("received") + 1_000;
-    let judge = |cut: lockstep::power_cut::Cut| {
+    let judge = |cut: Cut| {
         let verdict = cut.judge(&update, Variant::During, 7, true, |_| {}).unwrap();
         assert_eq!((verdict.runs, verdict.is_connected, verdict.is_whole), (Runs::Old, true, true), "{verdict:?}");
         true
     };
     update.visit(&course, &[received], judge).unwrap();
+}
+
+/// The verdict on devices that are damaged indeed: one without an application is reached in safe mode, one without
+/// the boot loader's first vectors is dead.
+#[test]
+fn damage_is_told_from_health() {
+    if vendor_set("2.2.0", "damage_is_told_from_health").is_none() {
+        return;
+    }
+    let update = Update::offered("2.2.0", IMAGE_BYTES, 1).unwrap();
+    let course = update.course().unwrap();
+    let judge = |cut: Cut| {
+        for (place, runs, is_whole) in [(0x8_0100, Runs::SafeMode, false), (0, Runs::Nothing, true)] {
+            let mut cut = Cut { snapshot: cut.snapshot.clone(), ..cut };
+            cut.snapshot.flash[place..place + 8].fill(0xff);
+            let verdict = cut.judge(&update, Variant::After, 7, true, |_| {}).unwrap();
+            assert_eq!((verdict.runs, verdict.is_whole), (runs, is_whole), "{verdict:?}");
+            assert_eq!(verdict.is_connected, runs == Runs::SafeMode, "{verdict:?}");
+            assert_eq!((verdict.needs_visit(), verdict.faults > 0), (place == 0, place == 0), "{verdict:?}");
+        }
+        true
+    };
+    update.visit(&course, &[100], judge).unwrap();
 }
