@@ -12,6 +12,7 @@ mod echo;
 mod faults;
 mod mqtt;
 mod over_the_air;
+mod power_cut;
 mod update;
 #[path = "../common/vendor.rs"]
 mod vendor;
