@@ -11,6 +11,7 @@ mod device;
 mod echo;
 mod mqtt;
 mod over_the_air;
+mod rtos;
 mod update;
 #[path = "../common/vendor.rs"]
 mod vendor;
