@@ -23,14 +23,7 @@ pub fn explanations(machine: &Machine, symbols: &SymbolTable, findings: &[Findin
     let explain = |moment: &Moment| {
         let places = Places::new(symbols.clone(), &moment.flash);
         let led = observer.led().changes();
-        Explanation::of(&Evidence {
-            moment,
-            findings: &said,
-            led,
-            resets: &resets,
-            places: &places,
-            last_write: None,
-        })
+        Explanation::of(&Evidence { moment, findings: &said, led, resets: &resets, places: &places, last_write: None })
     };
     match observer.history().map(|history| history.moments()) {
         Some([_, ..]) => observer.history().into_iter().flat_map(|h| h.moments()).map(explain).collect(),

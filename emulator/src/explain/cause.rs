@@ -94,15 +94,11 @@ fn fault(explanation: &Explanation, evidence: &Evidence<'_>, causes: &mut Vec<Ca
         let near_null = if status.bfar < NULL_BYTES { ": a null pointer, with an offset" } else { "" };
         causes.push(cause(format!("It accessed {:#010x}{near_null}.", status.bfar), "BFAR"));
     }
-    if fault.is_code {
-        return;
-    }
-    causes.push(cause(
-        format!("At {:#010x} there is no code.", fault.pc),
-        "no module in flash has this address, and no symbol",
-    ));
+    let Some(no_code) = fault.no_code else { return };
+    causes.push(cause(format!("At {:#010x} there is no code.", fault.pc), no_code));
     let Some(slot) = &fault.returned_by else {
-        causes.push(open("How the core got there: the word below its stack pointer is not the PC, so not by a return."));
+        causes
+            .push(open("How the core got there: the word below its stack pointer is not the PC, so not by a return."));
         return;
     };
     let (at, value) = (slot.slot, slot.value);
@@ -115,9 +111,10 @@ fn fault(explanation: &Explanation, evidence: &Evidence<'_>, causes: &mut Vec<Ca
         [(address, byte, name)] => {
             let which = ["lowest", "second", "third", "top"].get(*byte as usize).unwrap_or(&"top");
             let is = value >> (8 * byte) & 0xff;
+            let name = name.as_ref().map_or_else(String::new, |name| format!(" ({name})"));
             causes.push(cause(
                 format!(
-                    "That is a damaged return address: it looks like {address:#010x} ({name}) with its {which} byte \
+                    "That is a damaged return address: it looks like {address:#010x}{name} with its {which} byte \
                      replaced by {is:02x}."
                 ),
                 "of all words that differ from it in one byte, only this one follows a call in the firmware",
@@ -183,9 +180,11 @@ fn stacks(explanation: &Explanation, moment: &Moment, causes: &mut Vec<Cause>) {
         }
         let chains = [
             thread.chain.as_ref(),
-            explanation.fault.as_ref().filter(|fault| fault.task == Some(task.tcb)).and_then(|fault| {
-                fault.returned_by.as_ref().and_then(|slot| slot.chain.as_ref())
-            }),
+            explanation
+                .fault
+                .as_ref()
+                .filter(|fault| fault.task == Some(task.tcb))
+                .and_then(|fault| fault.returned_by.as_ref().and_then(|slot| slot.chain.as_ref())),
         ];
         let deep = chains.into_iter().flatten().flat_map(|chain| &chain.stretches).find(|s| s.times >= MANY_ROUNDS);
         if let Some(stretch) = deep {
@@ -279,10 +278,10 @@ fn waits_long(starvation: &Starvation, rtos: &Rtos, moment: &Moment, causes: &mu
             ));
         }
     } else if let Some(task) = rtos.task(holder).filter(|task| task.state != TaskState::Running) {
-        let what = task.waits_for.and_then(|waits| waits.object).map_or_else(
-            || format!("{:?}", task.state).to_lowercase(),
-            |object| format!("blocked on {object:#010x}"),
-        );
+        let what = task
+            .waits_for
+            .and_then(|waits| waits.object)
+            .map_or_else(|| format!("{:?}", task.state).to_lowercase(), |object| format!("blocked on {object:#010x}"));
         causes.push(cause(
             format!("It was not given back in that time; {holder_title}, which has it, is {what}."),
             "nobody was woken by it, and the kernel's lists",

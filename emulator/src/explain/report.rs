@@ -123,9 +123,11 @@ impl Explanation {
         let fault = FaultReport::of(moment, rtos.as_ref(), places);
         let threads = rtos.as_ref().map_or_else(Vec::new, |rtos| threads(moment, rtos, places));
         // Without tasks, or while a handler runs before any.
-        let chain = rtos.as_ref().and_then(Rtos::running).is_none().then(|| {
-            chain_report(&live_chain(&moment.memory(), &moment.registers, SRAM_BASE + SRAM_SIZE), places)
-        });
+        let chain = rtos
+            .as_ref()
+            .and_then(Rtos::running)
+            .is_none()
+            .then(|| chain_report(&live_chain(&moment.memory(), &moment.registers, SRAM_BASE + SRAM_SIZE), places));
         let unanswered = unanswered(&moment.at, moment.now.time_ps);
         let led_text = |change: &LedChange| (change.time_ps, change.state.to_string());
         let mut explanation = Self {

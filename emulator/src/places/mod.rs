@@ -36,7 +36,8 @@ impl Places {
         let mut exports = Exports::default();
         let modules = MODULE_PLACES.iter().filter_map(|place| {
             let at = flash.get(place.checked_sub(FLASH_START)? as usize..)?;
-            let infos = INFO_OFFSETS.iter().filter_map(|offset| Some((offset, ModuleInfo::read(at, *offset as usize)?)));
+            let infos =
+                INFO_OFFSETS.iter().filter_map(|offset| Some((offset, ModuleInfo::read(at, *offset as usize)?)));
             // The header says where it runs; anything else there is not a header.
             let (offset, info) = infos.into_iter().find(|(_, info)| info.start == *place && info.end > info.start)?;
             if (info.function, info.index) == (ModuleFunction::SystemPart, 2) {
@@ -65,11 +66,6 @@ impl Places {
     /// The module that an address lies in.
     pub fn module(&self, address: u32) -> Option<&PlacedName> {
         self.modules.iter().find(|module| (module.start..module.end).contains(&address))
-    }
-
-    /// Whether code can lie at an address: in a module, or in something that has a symbol.
-    pub fn is_code(&self, address: u32) -> bool {
-        self.module(address).is_some() || self.symbols.at(address).is_some()
     }
 
     /// The name of an address: `loop()+0x12`, else `system-part2+0x4e92`; `None` where nothing is known.
@@ -130,12 +126,8 @@ mod tests {
 
     #[test]
     fn an_address_is_named_by_symbol_or_by_module() {
-        let symbol = |address, size, name: &str| Symbol {
-            address,
-            size,
-            kind: SymbolKind::Function,
-            name: name.to_owned(),
-        };
+        let symbol =
+            |address, size, name: &str| Symbol { address, size, kind: SymbolKind::Function, name: name.to_owned() };
         let symbols = SymbolTable::new(vec![symbol(0x0808_0100, 0x20, "_ZN9TCPClient9availableEv")]);
         let places = Places::new(symbols, &flash());
         assert_eq!(places.name(0x0804_4e92).as_deref(), Some("system-part2+0x4e92"));
@@ -143,7 +135,7 @@ mod tests {
         assert_eq!(places.name(0x0103_2530), None);
         assert_eq!(places.return_name(0x0808_0120).as_deref(), Some("TCPClient::available()+0x20"), "its last call");
         assert_eq!(places.name(0x0808_0120), None);
-        assert!(places.is_code(0x0804_ffff) && !places.is_code(0x0805_0000));
+        assert!(places.module(0x0804_ffff).is_some() && places.module(0x0805_0000).is_none());
     }
 
     proptest::proptest! {

@@ -148,8 +148,8 @@ fn chain_through(memory: &impl Words, context: Context, psp: u32, limit: u32) ->
 
 /// Whether a word can be a return address: Thumb, in flash or SRAM, behind a call.
 pub fn is_return_address(memory: &impl Words, value: u32) -> bool {
-    let is_code = (FLASH_BASE..FLASH_BASE + FLASH_SIZE).contains(&value)
-        || (SRAM_BASE..SRAM_BASE + SRAM_SIZE).contains(&value);
+    let is_code =
+        (FLASH_BASE..FLASH_BASE + FLASH_SIZE).contains(&value) || (SRAM_BASE..SRAM_BASE + SRAM_SIZE).contains(&value);
     if value & 1 == 0 || !is_code {
         return false;
     }
@@ -239,8 +239,13 @@ impl<M: Words> Unwinder<'_, M> {
             saved: [None; 8],
         };
         let worth = |candidate: &(u32, u32)| {
-            let mut trial =
-                Unwinder { memory: self.memory, psp: self.psp, limit: self.limit, frames: Vec::new(), may_search: false };
+            let mut trial = Unwinder {
+                memory: self.memory,
+                psp: self.psp,
+                limit: self.limit,
+                frames: Vec::new(),
+                may_search: false,
+            };
             let is_whole = matches!(trial.unwind(context(*candidate)), ChainEnd::Outermost { .. });
             (is_whole, trial.frames.len())
         };
@@ -526,12 +531,7 @@ impl Path {
     }
 
     /// Does what an instruction does. Gives what PC becomes, if it returns.
-    fn execute(
-        &mut self,
-        memory: &impl Words,
-        context: &Context,
-        effect: Effect,
-    ) -> Result<Option<Symbol>, NoWay> {
+    fn execute(&mut self, memory: &impl Words, context: &Context, effect: Effect) -> Result<Option<Symbol>, NoWay> {
         match effect {
             Effect::None | Effect::Undefined => {}
             Effect::Push { registers, bytes } => self.push(registers & (LR_BIT | 0x1fff), bytes),
@@ -624,9 +624,8 @@ pub fn stretches(frames: &[Frame]) -> Vec<Stretch> {
         let rest = frames.get(first..).unwrap_or_default();
         let rounds = |length: usize| {
             let round = rest.get(..length).unwrap_or_default();
-            let is_same = |other: &&[Frame]| {
-                other.len() == length && other.iter().zip(round).all(|(a, b)| a.pc == b.pc)
-            };
+            let is_same =
+                |other: &&[Frame]| other.len() == length && other.iter().zip(round).all(|(a, b)| a.pc == b.pc);
             rest.chunks(length).take_while(is_same).count()
         };
         // The shortest round explains most.

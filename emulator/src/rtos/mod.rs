@@ -10,7 +10,7 @@ mod memory;
 mod objects;
 mod observer;
 #[cfg(test)]
-mod synthetic;
+pub(crate) mod synthetic;
 mod tasks;
 pub mod thumb;
 

@@ -118,9 +118,7 @@ fn name(memory: &impl Words, address: u32) -> Option<String> {
     let length = bytes.iter().position(|byte| *byte == 0)?;
     let name = bytes.get(..length)?;
     // A task may have no name at all; one that has one spells it in ASCII.
-    name.iter()
-        .all(|byte| byte.is_ascii_graphic() || *byte == b' ')
-        .then(|| String::from_utf8_lossy(name).into_owned())
+    name.iter().all(|byte| byte.is_ascii_graphic() || *byte == b' ').then(|| String::from_utf8_lossy(name).into_owned())
 }
 
 /// Bytes from the stack's base on that still have the fill pattern.

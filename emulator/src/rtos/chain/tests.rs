@@ -124,14 +124,8 @@ fn handlers_lead_to_what_they_interrupted() {
     machine.set(frame + 20, AFTER_CALL | 1);
     machine.set(frame + 24, CODE + 0x100);
     machine.set(frame + 28, 1 << 24);
-    let registers = CoreRegisters {
-        pc: CODE + 0x402,
-        msp,
-        psp: frame,
-        xpsr: 14,
-        lr: 0xffff_fffd,
-        ..CoreRegisters::default()
-    };
+    let registers =
+        CoreRegisters { pc: CODE + 0x402, msp, psp: frame, xpsr: 14, lr: 0xffff_fffd, ..CoreRegisters::default() };
     let chain = live_chain(&machine.memory(), &registers, SRAM_BASE + SRAM_SIZE);
     let pcs: Vec<(u32, bool)> = chain.frames.iter().map(|frame| (frame.pc - CODE, frame.interrupted)).collect();
     assert_eq!(pcs, [(0x402, false), (0x100, true), (8, false), (8, false), (0x206, false)]);
