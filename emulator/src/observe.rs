@@ -7,6 +7,7 @@ use lockstep_modem::{AtLogEntry, Datagram, Direction, RegistrationStatus};
 use lockstep_peripherals::Now;
 use lockstep_peripherals::board::Pattern;
 use lockstep_peripherals::rcc::ResetCause;
+use lockstep_traces::Decision;
 use serde::Serialize;
 
 use crate::core::exceptions::{EXCEPTION_COUNT, PEND_SV, SV_CALL};
@@ -99,6 +100,11 @@ pub enum Seen {
     Cloud(CloudEvent),
     /// A guest fault.
     Fault(GuestFault),
+    /// The watchdog on the reset pin has pulled it low; the reset follows.
+    ExternalWatchdog {
+        /// When.
+        now: Now,
+    },
     /// A reset.
     Reset(ResetSeen),
     /// The core locked up at this PC.
@@ -111,7 +117,7 @@ pub enum Seen {
 }
 
 /// Collects what is seen.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Observer {
     stages: Vec<StageReached>,
     faults: Vec<GuestFault>,
@@ -122,6 +128,7 @@ pub struct Observer {
     outbound: Vec<OutboundAt>,
     registered: bool,
     led: LedObserver,
+    decisions: Option<Vec<Decision>>,
     clock: Option<Box<TaskClock>>,
     history: Option<Box<History>>,
     /// Changes of the LED that were looked at for an SOS.
@@ -140,6 +147,7 @@ impl Default for Observer {
             outbound: Vec::new(),
             registered: false,
             led: LedObserver::default(),
+            decisions: None,
             clock: None,
             history: None,
             led_changes: 0,
@@ -191,6 +199,16 @@ impl Observer {
     /// Takes what has left for the real network since the last call.
     pub fn take_outbound(&mut self) -> Vec<OutboundAt> {
         std::mem::take(&mut self.outbound)
+    }
+
+    /// From now on the choices of the outside world are kept for [`Self::take_decisions`].
+    pub fn keep_decisions(&mut self) {
+        self.decisions.get_or_insert_default();
+    }
+
+    /// Takes the choices that the outside world made since the last call, if they are kept.
+    pub fn take_decisions(&mut self) -> Vec<Decision> {
+        self.decisions.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
     /// Watches context switches from now on: [`task_clock`](Self::task_clock) tells since when a task waits.
@@ -294,6 +312,10 @@ impl Observer {
         self.seen.push(Seen::Reset(reset));
     }
 
+    pub(crate) fn external_watchdog(&mut self, now: Now) {
+        self.seen.push(Seen::ExternalWatchdog { now });
+    }
+
     pub(crate) fn locked_up(&mut self, now: Now, _instructions: u64, pc: u32) {
         self.lock_up = Some((now, pc));
         self.seen.push(Seen::LockUp { now, pc });
@@ -301,6 +323,10 @@ impl Observer {
 
     pub(crate) fn look(&mut self, world: &mut World, cycles: u64, instructions: u64) {
         let now = world.state.clock.at(cycles);
+        let drawn = world.state.decisions.take_log();
+        if let Some(decisions) = &mut self.decisions {
+            decisions.extend(drawn);
+        }
         self.led.look(&world.state.soc, now.time_ps);
         if world.state.scs.vtor != 0 {
             self.reach(Stage::VectorTable, now, instructions);

@@ -35,5 +35,5 @@ pub use inspect::{Extent, Inspection, ModuleInspection, Vectors, inspect, inspec
 pub use map_file::{MapError, parse as parse_map};
 pub use module::{Dependency, Module, ModuleError, ModuleFunction, ModuleInfo, ModuleSuffix};
 pub use platform::{ELECTRON, platform_name};
-pub use set::{FirmwareSet, IMAGES_VARIABLE, images_dir, load_set, load_set_from};
+pub use set::{FirmwareSet, IMAGES_VARIABLE, images_dir, load_set, load_set_from, load_set_with, read_vendor_file};
 pub use symbols::{Symbol, SymbolKind, SymbolTable};

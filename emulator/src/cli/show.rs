@@ -11,10 +11,10 @@ use lockstep_peripherals::rcc::ResetCause;
 use serde_json::json;
 
 use super::CliError;
-use super::duration::seconds;
-use super::options::stage_name;
 use super::output::{Output, escape, grouped, hex};
 use super::outside::Crossing;
+use lockstep::setup::duration::seconds;
+use lockstep::setup::options::stage_name;
 
 /// Something to show.
 #[derive(Clone, Debug)]
@@ -333,6 +333,10 @@ pub fn translate(seen: Seen, lines: &mut Lines) -> Option<Event> {
         Seen::At(entry) => Event::At(entry),
         Seen::Serial { usart, byte, now } => return lines.byte(&port_name(usart), byte, now.time_ps),
         Seen::Line(_) | Seen::Packet(_) => return None,
+        Seen::ExternalWatchdog { now } => {
+            let text = "the watchdog on the reset pin pulls it low".to_owned();
+            Event::Text { port: "board".to_owned(), time_ps: now.time_ps, text }
+        }
         Seen::Datagram(datagram) => Event::Datagram(datagram),
         Seen::Cloud(event) => Event::Cloud(event),
         Seen::Fault(fault) => Event::Fault(fault),

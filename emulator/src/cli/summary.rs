@@ -12,17 +12,17 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::Outcome;
-use super::duration::seconds;
 use super::exception_names::exception_name;
-use super::options::{STAGES, stage_name};
 use super::output::grouped;
 use super::show::{cause_text, fault_json, fault_text, place};
+use lockstep::setup::duration::seconds;
+use lockstep::setup::options::{STAGES, stage_name};
 
 /// Something that is wrong, with its evidence.
 #[derive(Clone, Debug, Serialize)]
 pub struct Finding {
     /// `guest_fault`, `lock_up`, `unmodelled`, `stage_not_reached`, `command_failed`, `exit_status`, `breakpoint`,
-    /// `gateway_lost` or `divergence`.
+    /// `gateway_lost`, `trace_incomplete` or `divergence`.
     pub kind: &'static str,
     /// When, in picoseconds.
     pub time_ps: u64,
@@ -90,6 +90,11 @@ impl Summary<'_> {
         found.append(&mut self.findings);
         found.sort_by_key(|finding| finding.time_ps);
         self.findings = found;
+        self.outcome()
+    }
+
+    /// What the findings amount to.
+    pub fn outcome(&self) -> Outcome {
         self.findings.iter().map(Finding::outcome).max().unwrap_or(Outcome::Done)
     }
 

@@ -9,8 +9,8 @@ use lockstep_modem::{PowerState, RegistrationStatus, SocketView};
 use lockstep_peripherals::Pin;
 use lockstep_peripherals::board::Rgb;
 
-use crate::cli::duration::seconds;
-use crate::cli::options::STAGES;
+use lockstep::setup::duration::seconds;
+use lockstep::setup::options::STAGES;
 
 use super::update::Update;
 
@@ -135,6 +135,7 @@ impl Frame {
                 CoreState::Running => None,
                 CoreState::WaitForInterrupt | CoreState::WaitForEvent => Some("asleep"),
                 CoreState::LockedUp => Some(LOCKED_UP),
+                CoreState::Off => Some("without power"),
             },
             led: led.rgb(),
             led_text: led.state().to_string(),

@@ -1,15 +1,15 @@
 //! Everything that `--set` can choose, and the machine made of it.
 
-use lockstep::Machine;
-use lockstep::electron::{DeviceSettings, electron};
+use crate::Machine;
+use crate::electron::{DeviceSettings, electron};
 use lockstep_modem::ModemConfig;
 use lockstep_modem::network::LinkConfig;
 use lockstep_modem::network::service::UpdateSettings;
-use lockstep_peripherals::board::Max17043;
 use lockstep_peripherals::board::bq24195::PowerSource;
+use lockstep_peripherals::board::{Max17043, Watchdog, WatchdogConfig};
 use lockstep_peripherals::soc::SocSettings;
 
-use super::CliError;
+use super::SetupError;
 
 /// Everything that `--set` can choose.
 #[derive(Clone, Debug)]
@@ -28,6 +28,8 @@ pub struct Parts {
     pub charge_percent: u8,
     /// What feeds the charger.
     pub power_source: PowerSource,
+    /// A watchdog on the reset pin.
+    pub watchdog: Option<WatchdogConfig>,
 }
 
 impl Default for Parts {
@@ -40,19 +42,21 @@ impl Default for Parts {
             battery_mv: 4_000,
             charge_percent: 85,
             power_source: PowerSource::UsbHost,
+            watchdog: None,
         }
     }
 }
 
 impl Parts {
     /// A device of these parts at power-on.
-    pub fn machine(self, flash: Vec<u8>, seed: u64, semihosting: bool, cloud: bool) -> Result<Machine, CliError> {
+    pub fn machine(self, flash: Vec<u8>, seed: u64, semihosting: bool, cloud: bool) -> Result<Machine, SetupError> {
         let Self { soc, modem, link, update, .. } = self;
         let settings = DeviceSettings { soc, modem, link, seed, semihosting, cloud, update };
         let mut machine = electron(flash, &settings)?;
         let board = &mut machine.world.state.electron;
         board.gauge = Max17043::new(self.battery_mv, self.charge_percent);
         board.pmic.set_power_source(self.power_source);
+        board.watchdog = self.watchdog.map(Watchdog::new);
         Ok(machine)
     }
 }
