@@ -18,3 +18,6 @@ pub use moment::{FaultStatus, Moment, Reason};
 pub use page::{page, thread_text};
 pub use report::{Evidence, Explanation, Finding, LastWrite, Unanswered};
 pub use threads::{ChainReport, FrameReport, ObjectReport, ThreadReport};
+
+#[cfg(test)]
+mod tests;

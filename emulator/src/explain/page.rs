@@ -84,6 +84,7 @@ fn write_fault(f: &mut String, fault: &FaultReport) -> std::fmt::Result {
     }
     let Some(slot) = &fault.returned_by else { return Ok(()) };
     for (address, _, name) in &slot.looks_like {
+        let name = name.as_deref().unwrap_or_default();
         writeln!(f, "  {:08x} looks like {address:08x} {name}", slot.value)?;
     }
     if let Some(chain) = &slot.chain {
@@ -174,7 +175,7 @@ fn write_frame(f: &mut String, frame: &FrameReport, is_repeated: bool) -> std::f
         _ => " ",
     };
     let indent = if is_repeated { "  " } else { "" };
-    let name = frame.name.as_deref().unwrap_or("(no code)");
+    let name = frame.name.as_deref().unwrap_or("(no name)");
     let interrupted = if frame.interrupted { ", interrupted here" } else { "" };
     writeln!(f, "    {indent}{mark} {:08x}  {name}{interrupted}", frame.pc)
 }
