@@ -14,6 +14,7 @@ pub mod led;
 pub mod machine;
 pub mod observe;
 pub mod oracle;
+pub mod power_cut;
 pub mod rtos;
 pub mod scenario;
 pub mod semihosting;

@@ -18,6 +18,7 @@ use crate::observe::Observer;
 use crate::world::{FLASH_BASE, GuestMemory, SRAM_BASE, World, WorldState};
 
 mod exception_flow;
+mod power;
 mod snapshot;
 
 pub use snapshot::Snapshot;
@@ -33,6 +34,8 @@ pub enum CoreState {
     WaitForEvent,
     /// Locked up: only a reset helps (ARMv7-M ARM B1.5.15).
     LockedUp,
+    /// Without power ([`Machine::power_cut`]).
+    Off,
 }
 
 /// Why [`Machine::run_until`] came back.
@@ -139,6 +142,7 @@ impl Machine {
             decisions: Decisions::new(parts.seed),
             ledger: Ledger::default(),
             stalled_until_ps: 0,
+            power_returns_ps: None,
         };
         let mut world = World::new(state, memory);
         world.with_soc(Now::default(), 0, |soc, env| soc.power_on_reset(false, env));
@@ -327,8 +331,17 @@ impl Machine {
         self.observer.look(&mut self.world, self.cycles, self.instructions);
         let sample_cycle = self.world.state.clock.cycle_at(self.observer.led().next_sample_ps());
         let limit_cycles = limit_cycles.min(sample_cycle.max(self.cycles + 1));
+        if let Some(returns_ps) = self.world.state.power_returns_ps {
+            self.stay_off(returns_ps, limit_cycles);
+            return Ok(Stop::Limit);
+        }
         if self.world.reset_requested {
             self.reset(ResetCause::Software);
+            return Ok(Stop::Limit);
+        }
+        if std::mem::take(&mut self.world.watchdog_resets) {
+            self.observer.external_watchdog(self.now());
+            self.reset(ResetCause::Pin);
             return Ok(Stop::Limit);
         }
         if let Some(cause) = self.world.state.soc.take_reset_request() {

@@ -96,6 +96,11 @@ pub enum Seen {
     Cloud(CloudEvent),
     /// A guest fault.
     Fault(GuestFault),
+    /// The watchdog on the reset pin has pulled it low; the reset follows.
+    ExternalWatchdog {
+        /// When.
+        now: Now,
+    },
     /// A reset.
     Reset(ResetSeen),
     /// The core locked up at this PC.
@@ -231,6 +236,10 @@ impl Observer {
         let reset = ResetSeen { now, instructions, cause };
         self.resets.push(reset.clone());
         self.seen.push(Seen::Reset(reset));
+    }
+
+    pub(crate) fn external_watchdog(&mut self, now: Now) {
+        self.seen.push(Seen::ExternalWatchdog { now });
     }
 
     pub(crate) fn locked_up(&mut self, now: Now, _instructions: u64, pc: u32) {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use lockstep_images::SymbolTable;
+use lockstep_modem::network::service::{Action, CommandState, OperatorCommand, ServerRequest};
 
 use crate::oracle::Finding;
 use crate::scenario::{Scenario, ScenarioFiles, Variant};
@@ -43,6 +44,9 @@ pub struct Outcome {
     pub is_until_reached: bool,
     /// Virtual time at the end, in picoseconds.
     pub end_ps: u64,
+    /// Whether the device answered the device service afterwards; `None`: nobody asked.
+    #[serde(default)]
+    pub is_alive: Option<bool>,
 }
 
 impl Base {
@@ -101,13 +105,43 @@ impl Base {
             }
             session.run_until_ps((now_ps + STEP_PS).min(end_ps))?;
         }
+        let is_alive = hunt.recovery_ps.map(|recovery_ps| is_alive(session, recovery_ps)).transpose()?;
         let end_ps = session.machine.now().time_ps;
         Ok(Outcome {
             findings: session.findings().to_vec(),
             failures: session.judge().failures(end_ps, true).into_iter().map(|failure| failure.text).collect(),
             is_until_reached: reached_ps(session).is_some(),
             end_ps,
+            is_alive,
         })
+    }
+}
+
+/// Pings the device until it answers, or the time is over. What it was asked before is of no interest any more.
+fn is_alive(session: &mut Session, recovery_ps: u64) -> Result<bool, SessionError> {
+    let from_ps = session.machine.now().time_ps;
+    let limit_ps = from_ps.saturating_add(recovery_ps);
+    let mut asked: Option<u64> = None;
+    loop {
+        let now_ps = session.machine.now().time_ps;
+        let network = session.machine.world.state.electron.modem.network();
+        let Some(service) = network.service_mut() else { return Ok(false) };
+        let state = |number: u64| service.commands().iter().find(|r| r.number == number).map(|r| r.state.clone());
+        match asked.and_then(state) {
+            Some(CommandState::Done { .. }) => return Ok(true),
+            Some(CommandState::Failed { .. }) => asked = None,
+            _ => {}
+        }
+        if now_ps >= limit_ps {
+            return Ok(false);
+        }
+        if asked.is_none() {
+            let action = Action::Ask(ServerRequest::Ping);
+            let command = OperatorCommand { text: "ping".to_owned(), at_ps: now_ps, after_ps: 0, action };
+            let number = service.command(command).map_err(|error| SetupError::Usage(error.to_string()))?;
+            asked = Some(number);
+        }
+        session.run_until_ps((now_ps + STEP_PS).min(limit_ps))?;
     }
 }
 

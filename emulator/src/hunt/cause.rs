@@ -48,8 +48,12 @@ pub struct Groups {
     pub causes: BTreeMap<Cause, Vec<u64>>,
     /// Runs in which nothing was found.
     pub clean: u64,
-    /// Of these, runs that reached what the scenario calls the end.
+    /// Runs that reached what the scenario calls the end.
     pub reached: u64,
+    /// Runs that did not, and whose device came back by itself.
+    pub recovered: u64,
+    /// Runs whose device answered nobody afterwards: it needs a visit.
+    pub lost: u64,
     /// All runs.
     pub runs: u64,
 }
@@ -59,6 +63,11 @@ impl Groups {
     pub fn add(&mut self, seed: u64, outcome: &Outcome) {
         self.runs += 1;
         self.reached += u64::from(outcome.is_until_reached);
+        match outcome.is_alive {
+            Some(false) => self.lost += 1,
+            Some(true) if !outcome.is_until_reached => self.recovered += 1,
+            _ => {}
+        }
         match Cause::gravest(outcome) {
             Some(cause) => self.causes.entry(cause).or_default().push(seed),
             None => self.clean += 1,

@@ -126,6 +126,9 @@ pub struct HuntSpec {
     pub settle_ps: u64,
     /// A run is over after this, in picoseconds since it branched off.
     pub for_ps: u64,
+    /// Afterwards the device has so long to come back by itself and to answer the device service, in picoseconds. `None`:
+    /// nobody asks.
+    pub recovery_ps: Option<u64>,
 }
 
 /// A scenario on another device.

@@ -65,6 +65,9 @@ pub fn record(seen: &Seen) -> Option<Record> {
             instructions: reset.instructions,
             cause: format!("{:?}", reset.cause),
         },
+        Seen::ExternalWatchdog { now } => {
+            Record::Pin { time_ps: now.time_ps, pin: "NRST, pulled by the watchdog".to_owned(), level: Some(false) }
+        }
         Seen::LockUp { now, pc } => Record::LockUp { time_ps: now.time_ps, pc: *pc },
     })
 }
