@@ -137,7 +137,10 @@ pub fn records(first: &mut TraceFile, second: &mut TraceFile) -> Result<RecordDi
     for kind in [RecordKind::State, RecordKind::Exceptions, RecordKind::End] {
         found.remove(&kind);
     }
-    let common_ps = first.last_ps().min(second.last_ps()).saturating_sub(LATE_PS);
+    let common_ps = match (first.last_ps(), second.last_ps()) {
+        (first_ps, second_ps) if first_ps == second_ps => u64::MAX,
+        (first_ps, second_ps) => first_ps.min(second_ps).saturating_sub(LATE_PS),
+    };
     found.retain(|_, difference| {
         (difference.first.is_some() && difference.second.is_some()) || difference.time_ps() < common_ps
     });
