@@ -9,8 +9,8 @@ use serde::Serialize;
 /// Red, green and blue: TIM2 channels 2 to 4. Common anode (the Electron's schematic): a part is lit while its pin is
 /// low.
 const PINS: [Pin; 3] = [Pin::new(Port::A, 1), Pin::new(Port::A, 2), Pin::new(Port::A, 3)];
-/// Between two samples of the brightness: firmware changes it at most once a millisecond.
-const SAMPLE_PS: u64 = PS_PER_MS;
+/// Between two samples of the brightness: the machine stops for each, and a person sees no more.
+const SAMPLE_PS: u64 = 5 * PS_PER_MS;
 /// Between two looks at the pattern: a person does not see more.
 const LOOK_PS: u64 = 100 * PS_PER_MS;
 /// What it shows counts as a change when it lasts so long: the first blink in a new colour looks solid, then off.

@@ -13,6 +13,7 @@ use crate::core::exceptions::{Masks, NMI, SV_CALL};
 use crate::core::faults::Fault;
 use crate::core::scs::{CCR_DIV_0_TRP, CCR_UNALIGN_TRP, SCR_SEVONPEND, SCR_SLEEPDEEP, Scs};
 use crate::electron::Electron;
+use crate::explain::Reason;
 use crate::idle::IdleFinder;
 use crate::observe::Observer;
 use crate::world::{FLASH_BASE, GuestMemory, SRAM_BASE, World, WorldState};
@@ -334,6 +335,10 @@ impl Machine {
         if let Some(returns_ps) = self.world.state.power_returns_ps {
             self.stay_off(returns_ps, limit_cycles);
             return Ok(Stop::Limit);
+        }
+        if let Some(code) = self.observer.take_sos() {
+            let registers = self.engine.registers();
+            self.keep_moment(Reason::Sos { code }, &registers);
         }
         if self.world.reset_requested {
             self.reset(ResetCause::Software);

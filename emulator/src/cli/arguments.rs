@@ -179,6 +179,16 @@ pub struct RunArguments {
     /// Whose files the trace holds; of the others it has the hashes, and a replay looks for them where they were.
     #[arg(long, value_enum, value_name = "WHOSE", requires = "trace", default_value_t)]
     pub trace_images: TraceImages,
+    /// Explain: a page for the moment of each fault, lock-up or SOS, else for the end of the run. With --json it is part
+    /// of the summary.
+    #[arg(long)]
+    pub explain: bool,
+    /// Linker map file (GNU ld) of an image, for the names of its functions. May be given several times.
+    #[arg(long, value_name = "FILE")]
+    pub map: Vec<PathBuf>,
+    /// ELF file that is read only for the names of its functions. May be given several times.
+    #[arg(long, value_name = "FILE")]
+    pub symbols: Vec<PathBuf>,
     /// Write the machine's whole state at the end of the run.
     #[arg(long, value_name = "FILE")]
     pub snapshot_out: Option<PathBuf>,

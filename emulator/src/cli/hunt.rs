@@ -177,8 +177,18 @@ fn record_witness(
     };
     let mut files = Folder::new(arguments.scenario.parent().unwrap_or(Path::new(".")));
     let name = arguments.scenario.display().to_string();
-    lockstep::trace::record(&path, &run, &name, scenario.seed, arguments.trace_images.into(), &mut files)?;
-    Ok(path)
+    let played = lockstep::trace::record(&path, &run, &name, scenario.seed, arguments.trace_images.into(), &mut files)?;
+    let outcome = RunOutcome { findings: played.findings, ..witness.outcome.clone() };
+    match played.trace_lost {
+        Some(text) => Err(CliError::usage(text)),
+        None if !cause.is_in(&outcome) => {
+            let text = "run from power-on it does not show what the hunt found; this is a defect of Lockstep: please \
+                        report it with the scenario"
+                .to_owned();
+            Err(CliError::file(&path, text))
+        }
+        None => Ok(path),
+    }
 }
 
 /// A text as part of a file's name.

@@ -5,6 +5,7 @@ mod arguments;
 mod dct;
 mod error;
 mod exception_names;
+mod explain;
 mod hashes;
 mod hunt;
 mod images;

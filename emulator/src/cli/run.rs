@@ -16,14 +16,14 @@ use super::output::Output;
 use super::outside::{Exchanged, Outside};
 use super::show::{Event, Json, Lines, Plain, Show, event_text, event_time_ps, translate};
 use super::summary::{Finding, Summary, not_reached};
-use super::{CliError, Outcome, RunArguments, logging, snapshot_file, stop_on_interrupt};
+use super::{CliError, Outcome, RunArguments, explain, logging, snapshot_file, stop_on_interrupt};
 use crate::pcap::Capture;
 use crate::view::LiveView;
 use lockstep::setup::duration::seconds;
 use lockstep::setup::files::Disk;
 use lockstep::setup::options::stage_name;
 use lockstep::setup::press::{Button, Edge, edges};
-use lockstep::setup::{CloudSpec, DeviceSpec};
+use lockstep::setup::{CloudSpec, DeviceSpec, load};
 use lockstep::trace::{HASH_EVERY, Noted, Prepared, Recorder, RunSpec, Tracer, Trouble};
 use lockstep::unmodelled::{FirstUse, UnmodelledObserver};
 use lockstep_traces::Plan;
@@ -36,6 +36,7 @@ const SLICE_PS: u64 = 10_000_000_000;
 pub fn run(arguments: &RunArguments) -> Result<Outcome, CliError> {
     let compare = arguments.compare_hashes.as_deref().map(Hashes::read).transpose()?;
     let mut made = make(arguments)?;
+    load::more_symbols(&arguments.symbols, &arguments.map, &mut made.symbols, &mut Disk)?;
     let capture =
         arguments.pcap.as_deref().map(|path| Capture::create(path).map_err(CliError::io(path))).transpose()?;
     if capture.is_some() {
@@ -60,6 +61,9 @@ pub fn run(arguments: &RunArguments) -> Result<Outcome, CliError> {
     };
     let mut runner = Runner::new(arguments, made.machine, made.symbols, compare, show, stop);
     (runner.capture, runner.trace) = (capture, trace);
+    if arguments.explain {
+        runner.machine.observer.keep_history();
+    }
     (runner.outside, runner.pace) = (outside, pace);
     let went = runner.go();
     let ended = runner.show.end();
@@ -514,11 +518,22 @@ impl<'a> Runner<'a> {
             summary.findings.extend(trace.trouble().map(|trouble| trouble_finding(&trouble, summary.machine)));
             outcome = summary.outcome();
         }
+        let explanations = match self.arguments.explain {
+            true => explain::explanations(summary.machine, summary.symbols, &summary.findings),
+            false => Vec::new(),
+        };
         let mut output = Output::new();
         if self.arguments.json {
-            output.json(&summary.json(outcome))?;
+            let mut json = summary.json(outcome);
+            if let (true, Some(json)) = (self.arguments.explain, json.as_object_mut()) {
+                json.insert("explanations".to_owned(), serde_json::json!(explanations));
+            }
+            output.json(&json)?;
         } else {
             output.text(&summary.text(outcome))?;
+            for explanation in &explanations {
+                output.text(&format!("\n{}", lockstep::explain::page(explanation)))?;
+            }
         }
         output.finish()?;
         Ok(outcome)

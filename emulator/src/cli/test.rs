@@ -239,8 +239,8 @@ fn judge(played: &Played, expects_nothing: bool) -> Verdict {
         outcome,
         reasons,
         note: match played.findings.len() {
-            0 => String::new(),
-            count => format!("{count} findings, as expected"),
+            count if count > 0 && outcome == Outcome::Done => format!("{count} findings, none that is not to be"),
+            _ => String::new(),
         },
         virtual_ps: played.end_ps,
         host: Duration::ZERO,

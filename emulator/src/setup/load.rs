@@ -71,6 +71,29 @@ pub fn read_image(file: &FileAt, files: &mut dyn Files) -> Result<Image, SetupEr
     })
 }
 
+/// Adds the symbols of files that are given only for theirs: ELF files, and map files of a linker.
+pub fn more_symbols(
+    elf: &[PathBuf],
+    maps: &[PathBuf],
+    symbols: &mut SymbolTable,
+    files: &mut dyn Files,
+) -> Result<(), SetupError> {
+    for path in elf {
+        let image = Image::parse(&path.display().to_string(), &files.read(path)?, None)?;
+        if image.symbols.is_empty() {
+            let reason = "no symbols in it: is it the ELF file of the link, and not stripped?".to_owned();
+            return Err(SetupError::File { path: path.clone(), reason });
+        }
+        symbols.merge(&image.symbols);
+    }
+    for path in maps {
+        let found = lockstep_images::parse_map(&files.read(path)?)
+            .map_err(|error| SetupError::File { path: path.clone(), reason: error.to_string() })?;
+        symbols.merge(&found);
+    }
+    Ok(())
+}
+
 /// Puts everything that a device is made of into flash.
 pub fn load(spec: &DeviceSpec, files: &mut dyn Files) -> Result<Guest, SetupError> {
     let mut own = Vec::new();

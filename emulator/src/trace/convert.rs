@@ -31,7 +31,8 @@ pub fn record(seen: &Seen) -> Option<Record> {
             bytes: entry.bytes.clone(),
         },
         Seen::Serial { usart, byte, now } => Record::Serial { time_ps: now.time_ps, usart: *usart, byte: *byte },
-        Seen::Line(_) => return None,
+        // The reset that follows has a record, and so has the finding that says who pulled the pin.
+        Seen::Line(_) | Seen::ExternalWatchdog { .. } => return None,
         Seen::Packet(captured) => Record::Packet {
             time_ps: captured.time_ps,
             is_outbound: captured.is_outbound,
@@ -65,9 +66,6 @@ pub fn record(seen: &Seen) -> Option<Record> {
             instructions: reset.instructions,
             cause: format!("{:?}", reset.cause),
         },
-        Seen::ExternalWatchdog { now } => {
-            Record::Pin { time_ps: now.time_ps, pin: "NRST, pulled by the watchdog".to_owned(), level: Some(false) }
-        }
         Seen::LockUp { now, pc } => Record::LockUp { time_ps: now.time_ps, pc: *pc },
     })
 }

@@ -26,14 +26,14 @@ const BOOT_LIMIT_PS: u64 = 300_000_000_000_000;
 pub struct ScenarioEnd {
     scenario: Scenario,
     has_branch: bool,
-    branch_ps: Option<u64>,
+    is_watching: bool,
     until: Option<usize>,
 }
 
 impl ScenarioEnd {
     /// Of this run.
     pub fn new(run: &ScenarioRun) -> Result<Self, SetupError> {
-        Ok(Self { scenario: run.on_device()?, has_branch: run.branch.is_some(), branch_ps: None, until: None })
+        Ok(Self { scenario: run.on_device()?, has_branch: run.branch.is_some(), is_watching: false, until: None })
     }
 
     /// Whether it is over.
@@ -43,16 +43,16 @@ impl ScenarioEnd {
         if !self.has_branch {
             return End::at(run, self.scenario.for_ps);
         }
-        let known_ps = session.branch_ps();
-        let branch_ps = match self.branch_ps {
-            Some(branch_ps) => branch_ps,
-            None if known_ps == u64::MAX => return End::at(run, BOOT_LIMIT_PS),
-            None if known_ps > now_ps => return End::NotBefore(known_ps),
-            None => known_ps,
+        let Some(branch_ps) = session.branched_ps() else {
+            return match session.branch_ps() {
+                // It is not known yet when it branches off.
+                u64::MAX => End::at(run, BOOT_LIMIT_PS),
+                branch_ps => End::at(run, branch_ps.max(now_ps + 1)),
+            };
         };
         let hunt = &self.scenario.hunt;
-        if self.branch_ps.is_none() {
-            self.branch_ps = Some(branch_ps);
+        if !self.is_watching {
+            self.is_watching = true;
             self.until = hunt.until.as_ref().map(|condition| session.watch(condition));
         }
         let reached_ps = self.until.and_then(|number| session.judge().watched_ps(number));
