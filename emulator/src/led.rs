@@ -26,7 +26,7 @@ pub struct LedChange {
 }
 
 /// Watches the LED. [`Observer::led`](crate::observe::Observer::led) gives it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct LedObserver {
     led: RgbLed,
     state: LedState,

@@ -14,7 +14,8 @@ pub mod machine;
 pub mod observe;
 pub mod rtos;
 pub mod semihosting;
+pub mod watch;
 pub mod world;
 
-pub use machine::{CoreState, Machine, MachineError, MachineParts, Snapshot, Stop};
+pub use machine::{Checkpoint, CoreState, Machine, MachineError, MachineParts, Snapshot, Stop};
 pub use observe::{Seen, Stage};

@@ -107,7 +107,7 @@ pub enum Seen {
 }
 
 /// Collects what is seen.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Observer {
     stages: Vec<StageReached>,
     faults: Vec<GuestFault>,
