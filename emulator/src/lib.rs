@@ -12,8 +12,12 @@ pub mod idle;
 pub mod led;
 pub mod machine;
 pub mod observe;
+pub mod oracle;
 pub mod rtos;
+pub mod scenario;
 pub mod semihosting;
+pub mod session;
+pub mod setup;
 pub mod watch;
 pub mod world;
 

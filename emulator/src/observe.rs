@@ -5,6 +5,7 @@ use lockstep_modem::network::{Captured, CloudEvent, CloudEventKind, OutboundAt};
 use lockstep_modem::{AtLogEntry, Datagram, Direction, RegistrationStatus};
 use lockstep_peripherals::Now;
 use lockstep_peripherals::rcc::ResetCause;
+use lockstep_traces::Decision;
 use serde::Serialize;
 
 use crate::core::exceptions::{EXCEPTION_COUNT, PEND_SV, SV_CALL};
@@ -118,6 +119,7 @@ pub struct Observer {
     outbound: Vec<OutboundAt>,
     registered: bool,
     led: LedObserver,
+    decisions: Option<Vec<Decision>>,
 }
 
 impl Default for Observer {
@@ -132,6 +134,7 @@ impl Default for Observer {
             outbound: Vec::new(),
             registered: false,
             led: LedObserver::default(),
+            decisions: None,
         }
     }
 }
@@ -182,6 +185,16 @@ impl Observer {
         std::mem::take(&mut self.outbound)
     }
 
+    /// From now on the choices of the outside world are kept for [`Self::take_decisions`].
+    pub fn keep_decisions(&mut self) {
+        self.decisions.get_or_insert_default();
+    }
+
+    /// Takes the choices that the outside world made since the last call, if they are kept.
+    pub fn take_decisions(&mut self) -> Vec<Decision> {
+        self.decisions.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
     fn reach(&mut self, stage: Stage, now: Now, instructions: u64) {
         if self.stage(stage).is_none() {
             let reached = StageReached { stage, time_ps: now.time_ps, cycles: now.cycles, instructions };
@@ -227,6 +240,10 @@ impl Observer {
 
     pub(crate) fn look(&mut self, world: &mut World, cycles: u64, instructions: u64) {
         let now = world.state.clock.at(cycles);
+        let drawn = world.state.decisions.take_log();
+        if let Some(decisions) = &mut self.decisions {
+            decisions.extend(drawn);
+        }
         self.led.look(&world.state.soc, now.time_ps);
         if world.state.scs.vtor != 0 {
             self.reach(Stage::VectorTable, now, instructions);

@@ -56,6 +56,17 @@ impl Modem {
         }
     }
 
+    /// Something is planned that was not when the modem was made. Its occasions count from now on; a time that has passed
+    /// is now.
+    pub fn plan_event(&mut self, time_ps: u64, event: Event) {
+        let now_ps = self.now_ps.max(time_ps);
+        if event.when.occasion.is_none() {
+            self.timers.insert(event.when.from_ps.max(now_ps), Timer::Event(self.config.events.0.len()));
+        }
+        self.config.events.0.push(event);
+        self.faults.seen.push(0);
+    }
+
     /// The time of an event has come.
     pub(crate) fn event_due(&mut self, index: usize, decisions: &mut Decisions) {
         if let Some(Event { what, .. }) = self.config.events.0.get(index) {

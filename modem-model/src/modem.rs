@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::at_log::{AtLog, Direction};
 use crate::clock::Clock;
-use crate::config::ModemConfig;
+use crate::config::{Behaviour, ModemConfig, Timing};
 use crate::direct_link::{DirectLink, DirectLinkStep};
 use crate::errors::SocketError;
 use crate::events::Change;
@@ -356,6 +356,12 @@ impl Modem {
     /// The settings, as changed by inputs since.
     pub fn config(&self) -> &ModemConfig {
         &self.config
+    }
+
+    /// From now on the modem takes other times and makes other choices: a branch of a run may have another modem.
+    pub fn retune(&mut self, timing: Timing, behaviour: Behaviour) {
+        self.config.timing = timing;
+        self.config.behaviour = behaviour;
     }
 
     /// How far the modem has been brought.

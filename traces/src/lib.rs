@@ -9,5 +9,5 @@
 pub mod decision;
 pub mod recording;
 
-pub use decision::{Decision, Decisions};
+pub use decision::{Decision, Decisions, Plan, Typical};
 pub use recording::{Recording, RecordingError, RecordingWriter};

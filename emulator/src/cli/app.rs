@@ -2,21 +2,20 @@
 
 use std::path::Path;
 
-use lockstep_images::app_config::{self, AppConfig, AppConfigError, SETTINGS};
-use lockstep_images::{Image, ModuleFunction};
+use lockstep_images::app_config::{self, AppConfig, SETTINGS};
 
 use super::arguments::AppCommand;
 use super::dct::write_whole;
-use super::load::read_file;
-use super::options::{KeyValue, did_you_mean};
 use super::output::Output;
 use super::{CliError, Outcome};
+use lockstep::setup::app::{configured, of};
+use lockstep::setup::files::{Disk, Files as _};
 
 /// `lockstep app …`.
 pub fn app(command: &AppCommand) -> Result<Outcome, CliError> {
     match command {
         AppCommand::Build { image, set, bytes, output } => {
-            let mut built = configured(image, set)?;
+            let mut built = configured(image, set, &mut Disk)?;
             if let Some(length) = bytes {
                 built = app_config::pad(&built, *length).map_err(of(image))?;
             }
@@ -29,7 +28,7 @@ pub fn app(command: &AppCommand) -> Result<Outcome, CliError> {
 
 fn list(image: Option<&Path>, json: bool) -> Result<(), CliError> {
     let config = match image {
-        Some(path) => app_config::read(&read_file(path)?).map_err(of(path))?,
+        Some(path) => app_config::read(&Disk.read(path)?).map_err(of(path))?,
         None => AppConfig::default(),
     };
     let mut output = Output::new();
@@ -43,42 +42,4 @@ fn list(image: Option<&Path>, json: bool) -> Result<(), CliError> {
         }
     }
     output.finish()
-}
-
-/// A user module; our own with these settings.
-pub fn read_app(path: &Path, settings: &[KeyValue]) -> Result<Image, CliError> {
-    let bytes = if settings.is_empty() { read_file(path)? } else { configured(path, settings)? };
-    let image = Image::parse(&path.display().to_string(), &bytes, None)?;
-    let is_user_part = |function| function == ModuleFunction::UserPart;
-    if let Some(other) = image.modules.iter().find(|located| !is_user_part(located.module.info.function)) {
-        let info = &other.module.info;
-        let reason = format!(
-            "a {} {}, not a user module; give it as a plain argument instead of --app",
-            info.function, info.index
-        );
-        return Err(CliError::File { path: path.to_owned(), reason });
-    }
-    Ok(image)
-}
-
-fn configured(path: &Path, settings: &[KeyValue]) -> Result<Vec<u8>, CliError> {
-    let image = read_file(path)?;
-    let mut config = app_config::read(&image).map_err(of(path))?;
-    for KeyValue { key, value } in settings {
-        config.set(key, value).map_err(|error| match error {
-            AppConfigError::Key { key } => {
-                let hint = did_you_mean(&key, SETTINGS.iter().map(|setting| setting.key));
-                CliError::Usage(format!(
-                    "{key}: no such setting of the application{hint}; `lockstep app settings` lists them"
-                ))
-            }
-            other => CliError::Usage(format!("setting of the application: {other}")),
-        })?;
-    }
-    app_config::configure(&image, &config).map_err(of(path))
-}
-
-/// For `map_err`: which file it is about.
-fn of(path: &Path) -> impl FnOnce(AppConfigError) -> CliError {
-    move |source| CliError::App { path: path.to_owned(), source }
 }

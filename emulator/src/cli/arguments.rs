@@ -4,10 +4,10 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use super::duration::parse_duration_ps;
-use super::operator::{CloudArgument, parse_cloud};
-use super::options::{FileAt, KeyValue, parse_file_at, parse_key_value};
-use super::press::{Press, parse_press};
+use lockstep::setup::duration::parse_duration_ps;
+use lockstep::setup::operator::{CloudArgument, parse_cloud};
+use lockstep::setup::options::{FileAt, KeyValue, parse_file_at, parse_key_value};
+use lockstep::setup::press::{Press, parse_press};
 
 /// Runs unmodified Particle Electron firmware deterministically in virtual time.
 #[derive(Debug, Parser)]
@@ -121,7 +121,7 @@ pub struct RunArguments {
     /// Stop when this stage is reached, exit with 1 if it is not: reset, system_firmware, vector_table, user_module,
     /// scheduler, modem_power, at_command, registered, pdp_context, name_resolution, client_hello, handshake,
     /// cloud_connected.
-    #[arg(long, value_name = "STAGE", value_parser = super::options::parse_stage)]
+    #[arg(long, value_name = "STAGE", value_parser = lockstep::setup::options::parse_stage)]
     pub until: Option<lockstep::Stage>,
     /// Press a button at a virtual time: mode@TIME:DURATION, or reset@TIME. May be given several times.
     #[arg(long, value_name = "BUTTON@TIME[:DURATION]", value_parser = parse_press)]

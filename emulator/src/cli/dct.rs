@@ -6,15 +6,16 @@ use std::path::Path;
 use lockstep_images::dct::FieldValue;
 
 use super::arguments::DctCommand;
-use super::load::{build_dct, read_dct, read_file};
 use super::output::Output;
 use super::{CliError, Outcome};
+use lockstep::setup::files::{Disk, Files as _};
+use lockstep::setup::load::{build_dct, read_dct};
 
 /// `lockstep dct …`.
 pub fn dct(command: &DctCommand) -> Result<Outcome, CliError> {
     match command {
         DctCommand::Build { spec, output } => {
-            let dct = build_dct(spec, &read_file(spec)?)?;
+            let dct = build_dct(spec, &Disk.read(spec)?)?;
             write_whole(output, dct.bytes())?;
         }
         DctCommand::Show { file, json } => show(file, *json)?,
@@ -23,7 +24,7 @@ pub fn dct(command: &DctCommand) -> Result<Outcome, CliError> {
 }
 
 fn show(file: &Path, json: bool) -> Result<(), CliError> {
-    let dct = read_dct(file)?;
+    let dct = read_dct(file, &mut Disk)?;
     let mut output = Output::new();
     let fields = dct.describe();
     if json {
@@ -54,6 +55,6 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), CliError> {
     let mut file = builder.tempfile_in(folder).map_err(CliError::io(path))?;
     file.write_all(bytes).map_err(CliError::io(path))?;
     file.as_file().sync_all().map_err(CliError::io(path))?;
-    file.persist(path).map_err(|error| CliError::Io { path: path.to_owned(), source: error.error })?;
+    file.persist(path).map_err(|error| CliError::io(path)(error.error))?;
     Ok(())
 }

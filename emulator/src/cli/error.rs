@@ -1,73 +1,49 @@
-//! What can be wrong with what the user gave; all of it ends in exit code 2.
+//! Why a command cannot be carried out; all of it ends in exit code 2.
 
-use std::path::PathBuf;
-
-use lockstep_images::app_config::AppConfigError;
-use lockstep_images::dct::DctError;
-use lockstep_images::{FetchError, ImageError, PlaceError};
+use lockstep::MachineError;
+use lockstep::setup::SetupError;
+use lockstep_images::{FetchError, ImageError};
 
 /// Bad usage or bad input. One line each; the text names the file or option, what is wrong and what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum CliError {
-    /// An image cannot be read.
+    /// What was given cannot be used.
     #[error(transparent)]
-    Image(#[from] ImageError),
-    /// An image cannot be placed.
-    #[error(transparent)]
-    Place(#[from] PlaceError),
+    Setup(#[from] SetupError),
     /// Images cannot be fetched.
     #[error(transparent)]
     Fetch(#[from] FetchError),
-    /// The machine refuses its parts, or the engine fails.
-    #[error(transparent)]
-    Machine(#[from] lockstep::MachineError),
-    /// The operating system refused.
-    #[error("{path}: {source}", path = path.display())]
-    Io {
-        /// File.
-        path: PathBuf,
-        /// What the system said.
-        source: std::io::Error,
-    },
-    /// A device configuration table.
-    #[error("{path}: {source}", path = path.display())]
-    Dct {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong.
-        source: DctError,
-    },
-    /// The table for our device service does not go into flash.
-    #[error("{0}; --no-cloud runs without the device service")]
-    Provision(lockstep::cloud::ProvisionError),
-    /// Our own application's settings.
-    #[error("{path}: {source}", path = path.display())]
-    App {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong.
-        source: AppConfigError,
-    },
-    /// A file in a format of ours.
-    #[error("{path}: {reason}", path = path.display())]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong, and what to do.
-        reason: String,
-    },
-    /// An option or a combination of them.
-    #[error("{0}")]
-    Usage(String),
     /// Standard output is gone.
     #[error("cannot write to standard output: {0}")]
     Output(#[from] std::io::Error),
 }
 
+impl From<MachineError> for CliError {
+    fn from(error: MachineError) -> Self {
+        SetupError::from(error).into()
+    }
+}
+
+impl From<ImageError> for CliError {
+    fn from(error: ImageError) -> Self {
+        SetupError::from(error).into()
+    }
+}
+
 impl CliError {
+    /// A wrong option or combination of them.
+    pub fn usage(text: impl Into<String>) -> Self {
+        SetupError::Usage(text.into()).into()
+    }
+
+    /// A file in a format of ours: what is wrong with it, and what to do.
+    pub fn file(path: &std::path::Path, reason: impl Into<String>) -> Self {
+        SetupError::File { path: path.to_owned(), reason: reason.into() }.into()
+    }
+
     /// For `map_err` on file operations.
     pub fn io(path: &std::path::Path) -> impl FnOnce(std::io::Error) -> Self + use<> {
-        let path = path.to_owned();
-        move |source| Self::Io { path, source }
+        let wrap = SetupError::io(path);
+        move |source| wrap(source).into()
     }
 }

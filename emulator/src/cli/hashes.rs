@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::CliError;
-use super::load::read_file;
+use lockstep::setup::files::{Disk, Files as _};
 
 /// Hashes by instruction count.
 #[derive(Debug, Default)]
@@ -15,11 +15,11 @@ pub struct Hashes {
 impl Hashes {
     /// Takes the hashes out of what a run with `--hash-every` printed, plain or JSON; other lines do not matter.
     pub fn read(path: &Path) -> Result<Self, CliError> {
-        let bytes = read_file(path)?;
+        let bytes = Disk.read(path)?;
         let hashes = Self::parse(&String::from_utf8_lossy(&bytes));
         if hashes.by_instructions.is_empty() {
             let reason = "no hashes in it: give the output of a run with --hash-every".to_owned();
-            return Err(CliError::File { path: path.to_owned(), reason });
+            return Err(CliError::file(path, reason));
         }
         Ok(hashes)
     }

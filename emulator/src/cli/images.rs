@@ -4,20 +4,21 @@ use indicatif::{ProgressBar, ProgressStyle};
 use lockstep_images::{Progress, catalogue, fetch, images_dir, import, inspect_bytes, load_set};
 
 use super::arguments::{ImagesCommand, InspectArguments};
-use super::load::{read_file, read_image};
 use super::output::Output;
 use super::{CliError, Outcome};
+use lockstep::setup::files::{Disk, Files as _};
+use lockstep::setup::load::read_image;
 
 /// `lockstep inspect FILE…`. A file that is damaged but readable is told as such; the exit code says 1 then.
 pub fn inspect(arguments: &InspectArguments) -> Result<Outcome, CliError> {
     let mut output = Output::new();
     let mut outcome = Outcome::Done;
     for file in &arguments.files {
-        let bytes = read_file(&file.path)?;
+        let bytes = Disk.read(&file.path)?;
         let inspection = match inspect_bytes(&file.path.display().to_string(), &bytes, file.address) {
             Ok(inspection) => inspection,
             // The same error in the words of this command line.
-            Err(error) => return Err(read_image(file).err().unwrap_or(CliError::Image(error))),
+            Err(error) => return Err(read_image(file, &mut Disk).err().unwrap_or(error.into()).into()),
         };
         let value = serde_json::to_value(&inspection).map_err(|error| CliError::Output(error.into()))?;
         let has_problem = value.get("problem").is_some_and(|problem| !problem.is_null());

@@ -7,10 +7,10 @@ use lockstep_modem::network::directory;
 use super::arguments::{ModemArguments, PowerAtStart};
 use super::output::Output;
 use super::outside::GatewayLink;
-use super::parts::Parts;
-use super::{CliError, Outcome, settings, stop_on_interrupt};
+use super::{CliError, Outcome, stop_on_interrupt};
 use crate::pcap::Capture;
 use crate::pty::{Server, Terminal, Transcript};
+use lockstep::setup::{Parts, settings};
 
 /// What a modem that finds the rate by itself is opened at.
 const DEFAULT_BAUD_HZ: u32 = 115_200;

@@ -12,17 +12,18 @@ use lockstep::{Machine, Seen, Stop};
 use lockstep_images::SymbolTable;
 
 use super::arguments::Pace;
-use super::duration::seconds;
 use super::hashes::Hashes;
 use super::output::Output;
 use super::outside::{Exchanged, Outside};
-use super::parts::Parts;
-use super::press::{Button, Edge, edges};
 use super::show::{Event, Json, Lines, Plain, Show, event_text, event_time_ps, translate};
 use super::summary::{Finding, Summary, not_reached};
-use super::{CliError, Outcome, RunArguments, load, logging, settings, snapshot_file, stop_on_interrupt};
+use super::{CliError, Outcome, RunArguments, logging, snapshot_file, stop_on_interrupt};
 use crate::pcap::Capture;
 use crate::view::LiveView;
+use lockstep::setup::duration::seconds;
+use lockstep::setup::files::Disk;
+use lockstep::setup::press::{Button, Edge, edges};
+use lockstep::setup::{CloudSpec, DeviceSpec, Parts, load, settings};
 
 /// The machine stops at multiples of this for what is shown and asked for. It has no influence on the run.
 const SLICE_PS: u64 = 10_000_000_000;
@@ -77,11 +78,27 @@ fn make(arguments: &RunArguments) -> Result<(Machine, SymbolTable, String), CliE
     }
     let mut parts = Parts::default();
     settings::apply(&mut parts, &arguments.set)?;
-    let guest = load::load(arguments)?;
+    let guest = load::load(&device(arguments), &mut Disk)?;
     let mut machine = parts.machine(guest.flash, arguments.seed, arguments.semihosting, guest.cloud)?;
     command(arguments, &mut machine)?;
     let title = arguments.firmware.as_ref().map_or_else(|| "own images".to_owned(), |v| format!("firmware {v}"));
     Ok((machine, guest.symbols, title))
+}
+
+/// What the device is made of.
+fn device(arguments: &RunArguments) -> DeviceSpec {
+    DeviceSpec {
+        files: arguments.files.clone(),
+        firmware: arguments.firmware.clone(),
+        app: arguments.app.clone(),
+        app_set: arguments.app_set.clone(),
+        dct: arguments.dct.clone(),
+        cloud: match (arguments.no_cloud, arguments.cloud.is_empty()) {
+            (true, _) => CloudSpec::No,
+            (false, true) => CloudSpec::IfFitting,
+            (false, false) => CloudSpec::Yes,
+        },
+    }
 }
 
 /// How fast the run goes: with a real network behind it never faster than that can answer.
@@ -89,7 +106,7 @@ fn pace(arguments: &RunArguments) -> Result<Pace, CliError> {
     match (arguments.pace, &arguments.gateway) {
         (Some(Pace::Free), Some(_)) => {
             let text = "--pace free does not go with --gateway: the real network cannot keep up; leave --pace out";
-            Err(CliError::Usage(text.to_owned()))
+            Err(CliError::usage(text))
         }
         (Some(pace), _) => Ok(pace),
         (None, Some(_)) => Ok(Pace::Outside),
@@ -101,14 +118,14 @@ fn pace(arguments: &RunArguments) -> Result<Pace, CliError> {
 fn command(arguments: &RunArguments, machine: &mut Machine) -> Result<(), CliError> {
     let commands = arguments.cloud.iter().filter_map(|argument| argument.0.as_ref());
     for command in commands {
-        let prepared = command.prepare()?;
+        let prepared = command.prepare(&mut Disk)?;
         let text = prepared.text.clone();
         let network = machine.world.state.electron.modem.network();
         let Some(service) = network.service_mut() else {
             let text = format!("--cloud {text:?}: the snapshot has no device service; make it without --no-cloud");
-            return Err(CliError::Usage(text));
+            return Err(CliError::usage(text));
         };
-        service.command(prepared).map_err(|error| CliError::Usage(format!("--cloud {text:?}: {error}")))?;
+        service.command(prepared).map_err(|error| CliError::usage(format!("--cloud {text:?}: {error}")))?;
     }
     Ok(())
 }
@@ -239,7 +256,7 @@ impl<'a> Runner<'a> {
         }
         if let (Some(_), 0) = (&self.compare, self.compared) {
             let text = "--compare-hashes: no hash of this run has its like in the file; was --hash-every the same?";
-            return Err(CliError::Usage(text.to_owned()));
+            return Err(CliError::usage(text));
         }
         Ok(())
     }

@@ -11,10 +11,10 @@ use lockstep_peripherals::rcc::ResetCause;
 use serde_json::json;
 
 use super::CliError;
-use super::duration::seconds;
-use super::options::stage_name;
 use super::output::{Output, escape, grouped, hex};
 use super::outside::Crossing;
+use lockstep::setup::duration::seconds;
+use lockstep::setup::options::stage_name;
 
 /// Something to show.
 #[derive(Clone, Debug)]

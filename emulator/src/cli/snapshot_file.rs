@@ -6,19 +6,17 @@ use lockstep::Snapshot;
 
 use super::CliError;
 use super::dct::write_whole;
-use super::load::read_file;
+use lockstep::setup::files::{Disk, Files as _};
 
 const MAGIC: [u8; 8] = *b"LKSTSNAP";
 /// Counted up whenever the layout of a snapshot changes.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 const HEADER_LENGTH: usize = 8 + 4 + 32;
 
 /// Writes a snapshot.
 pub fn write(path: &Path, snapshot: &Snapshot) -> Result<(), CliError> {
-    let body = postcard::to_stdvec(snapshot).map_err(|error| CliError::File {
-        path: path.to_owned(),
-        reason: format!("cannot encode the state: {error}"),
-    })?;
+    let body = postcard::to_stdvec(snapshot)
+        .map_err(|error| CliError::file(path, format!("cannot encode the state: {error}")))?;
     let mut bytes = Vec::with_capacity(HEADER_LENGTH + body.len());
     bytes.extend(MAGIC);
     bytes.extend(VERSION.to_le_bytes());
@@ -29,8 +27,8 @@ pub fn write(path: &Path, snapshot: &Snapshot) -> Result<(), CliError> {
 
 /// Reads a snapshot.
 pub fn read(path: &Path) -> Result<Snapshot, CliError> {
-    let bytes = read_file(path)?;
-    parse(&bytes).map_err(|reason| CliError::File { path: path.to_owned(), reason })
+    let bytes = Disk.read(path)?;
+    parse(&bytes).map_err(|reason| CliError::file(path, reason))
 }
 
 fn parse(bytes: &[u8]) -> Result<Snapshot, String> {

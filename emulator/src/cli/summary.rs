@@ -12,11 +12,11 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::Outcome;
-use super::duration::seconds;
 use super::exception_names::exception_name;
-use super::options::{STAGES, stage_name};
 use super::output::grouped;
 use super::show::{cause_text, fault_json, fault_text, place};
+use lockstep::setup::duration::seconds;
+use lockstep::setup::options::{STAGES, stage_name};
 
 /// Something that is wrong, with its evidence.
 #[derive(Clone, Debug, Serialize)]

@@ -6,8 +6,8 @@ use std::path::Path;
 
 use lockstep_modem::{AtLogEntry, Direction};
 
-use crate::cli::duration::seconds;
 use crate::cli::output::escape;
+use lockstep::setup::duration::seconds;
 
 /// A transcript file. Lines are whole in it whenever [`Transcript::flush`] was called.
 pub struct Transcript {

@@ -8,8 +8,8 @@ use ratatui::widgets::{Block, Paragraph};
 
 use super::frame::Frame;
 use super::modem::{MODEM_LINES, draw_sockets, draw_update, modem_lines, sockets_height};
-use crate::cli::duration::seconds;
 use crate::cli::output::grouped;
+use lockstep::setup::duration::seconds;
 
 const LED_HEIGHT: u16 = 4;
 const LEFT_WIDTH: u16 = 34;
@@ -214,11 +214,11 @@ fn tail(to: &mut Target<'_>, area: Rect, title: &'static str, lines: &[String]) 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::options::STAGES;
     use crate::view::frame::Modem;
     use crate::view::update::{Update, UpdateEnd};
     use lockstep::electron::PacketCounts;
     use lockstep::rtos::{Task, TaskState};
+    use lockstep::setup::options::STAGES;
     use lockstep_modem::network::{Endpoint, Protocol, TcpState};
     use lockstep_modem::{PowerState, RegistrationStatus, SocketView};
     use ratatui::Terminal;

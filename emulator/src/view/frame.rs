@@ -9,8 +9,8 @@ use lockstep_modem::{PowerState, RegistrationStatus, SocketView};
 use lockstep_peripherals::Pin;
 use lockstep_peripherals::board::Rgb;
 
-use crate::cli::duration::seconds;
-use crate::cli::options::STAGES;
+use lockstep::setup::duration::seconds;
+use lockstep::setup::options::STAGES;
 
 use super::update::Update;
 

@@ -19,7 +19,9 @@ use ratatui::DefaultTerminal;
 use ratatui::crossterm::event::{self, Event as TerminalEvent, KeyCode, KeyEventKind, KeyModifiers};
 
 use crate::cli::show::{Event, Show, event_text, event_time_ps};
-use crate::cli::{CliError, duration::seconds};
+use lockstep::setup::duration::seconds;
+
+use crate::cli::CliError;
 use frame::Frame;
 use update::Update;
 
@@ -74,7 +76,7 @@ impl LiveView {
             Some(Ok(Err(error))) => Err(CliError::Output(error)),
             Some(Err(_)) => {
                 ratatui::restore();
-                Err(CliError::Usage("the live view failed; use --plain".to_owned()))
+                Err(CliError::usage("the live view failed; use --plain"))
             }
         }
     }

@@ -39,7 +39,7 @@ pub struct GatewayLink {
 impl GatewayLink {
     /// Connects and greets.
     pub fn open(path: &Path) -> Result<Self, CliError> {
-        let failed = |reason: String| CliError::File { path: path.to_owned(), reason };
+        let failed = |reason: String| CliError::file(path, reason);
         let no_gateway = |error: std::io::Error| {
             failed(format!("no gateway here: {error}; start one with: lockstep-gateway bridge {}", path.display()))
         };

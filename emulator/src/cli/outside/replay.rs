@@ -10,9 +10,9 @@ use lockstep_traces::recording::Header;
 
 use super::{Exchanged, describe_outbound, images_hash, state_hash};
 use crate::cli::CliError;
-use crate::cli::duration::seconds;
-use crate::cli::load::read_file;
 use crate::cli::summary::Finding;
+use lockstep::setup::duration::seconds;
+use lockstep::setup::files::{Disk, Files as _};
 
 /// The recording, as far as it was not used yet.
 pub struct Replay {
@@ -23,8 +23,8 @@ pub struct Replay {
 impl Replay {
     /// Reads a recording and compares its beginning with the machine.
     pub fn open(path: &Path, machine: &mut Machine) -> Result<Self, CliError> {
-        let failed = |reason: String| CliError::File { path: path.to_owned(), reason };
-        let recording = Recording::parse(&read_file(path)?).map_err(|error| failed(error.to_string()))?;
+        let failed = |reason: String| CliError::file(path, reason);
+        let recording = Recording::parse(&Disk.read(path)?).map_err(|error| failed(error.to_string()))?;
         same_start(&recording.header, machine).map_err(failed)?;
         if recording.end.is_none() {
             tracing::warn!(

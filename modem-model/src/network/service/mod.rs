@@ -42,7 +42,7 @@ use serde::{Deserialize, Serialize};
 pub use self::description::{Description, DeviceModule};
 use self::device::{Context, Conversation, Outcome};
 use self::dtls::{DtlsEvent, DtlsServer};
-pub use self::event::{CloudEvent, CloudEventKind, DeviceId, Hello};
+pub use self::event::{CloudEvent, CloudEventKind, CommandProgress, DeviceId, Hello};
 use self::operator::Operator;
 pub use self::operator::{Action, CommandRecord, CommandState, OperatorCommand};
 pub use self::request::{RequestError, ServerRequest};

@@ -1,17 +1,46 @@
 //! From files and options to the contents of flash.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use lockstep::cloud::{self, ServerKey};
 use lockstep_images::dct::{Dct, DctSpec};
 use lockstep_images::{FlashImage, Image, ModuleFunction, SymbolTable, load_set};
+use serde::{Deserialize, Serialize};
 
+use super::SetupError;
 use super::app::read_app;
-use super::options::FileAt;
-use super::{CliError, RunArguments};
+use super::files::Files;
+use super::options::{FileAt, KeyValue};
+use crate::cloud::{self, ServerKey};
 
-/// Larger files are none of ours: flash has 1 MB, and an ELF file with its debug information some 20 MB at most.
-const LARGEST_FILE: u64 = 64 << 20;
+/// What a device is made of.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeviceSpec {
+    /// Images to put into flash.
+    pub files: Vec<FileAt>,
+    /// The vendor's firmware of this version.
+    pub firmware: Option<String>,
+    /// User module to run instead of the vendor's default application.
+    pub app: Option<PathBuf>,
+    /// Settings inside our own application.
+    pub app_set: Vec<KeyValue>,
+    /// Device configuration table.
+    pub dct: Option<PathBuf>,
+    /// The device service.
+    pub cloud: CloudSpec,
+}
+
+/// Whether the device service is there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CloudSpec {
+    /// When the images have a boot loader and no table names another server.
+    #[default]
+    IfFitting,
+    /// In any case.
+    Yes,
+    /// Not at all; the device configuration table stays erased.
+    No,
+}
 
 /// What goes into flash.
 #[derive(Debug)]
@@ -24,44 +53,33 @@ pub struct Guest {
     pub cloud: bool,
 }
 
-/// Reads a whole file, unless it is absurdly large.
-pub fn read_file(path: &Path) -> Result<Vec<u8>, CliError> {
-    let length = std::fs::metadata(path).map_err(CliError::io(path))?.len();
-    if length > LARGEST_FILE {
-        let reason =
-            format!("{length} bytes: larger than any firmware image or table (64 MB); is this the right file?");
-        return Err(CliError::File { path: path.to_owned(), reason });
-    }
-    std::fs::read(path).map_err(CliError::io(path))
-}
-
 /// Reads an image.
-pub fn read_image(file: &FileAt) -> Result<Image, CliError> {
-    let bytes = read_file(&file.path)?;
+pub fn read_image(file: &FileAt, files: &mut dyn Files) -> Result<Image, SetupError> {
+    let bytes = files.read(&file.path)?;
     Image::parse(&file.path.display().to_string(), &bytes, file.address).map_err(|error| match error {
         lockstep_images::ImageError::AddressNeeded { name } => {
             let reason = "neither ELF nor Intel HEX nor a Particle module, so nothing says where it goes; \
                           give raw bytes an address: FILE@0xADDRESS";
-            CliError::File { path: name.into(), reason: reason.to_owned() }
+            SetupError::File { path: name.into(), reason: reason.to_owned() }
         }
         other => other.into(),
     })
 }
 
-/// Puts everything that the arguments name into flash.
-pub fn load(arguments: &RunArguments) -> Result<Guest, CliError> {
+/// Puts everything that a device is made of into flash.
+pub fn load(spec: &DeviceSpec, files: &mut dyn Files) -> Result<Guest, SetupError> {
     let mut own = Vec::new();
-    for file in &arguments.files {
-        own.push(read_image(file)?);
+    for file in &spec.files {
+        own.push(read_image(file, files)?);
     }
-    if let Some(path) = &arguments.app {
-        own.push(read_app(path, &arguments.app_set)?);
+    if let Some(path) = &spec.app {
+        own.push(read_app(path, &spec.app_set, files)?);
     }
-    let mut flash = match &arguments.firmware {
+    let mut flash = match &spec.firmware {
         Some(version) => load_set(version)?.flash_with(&own)?,
         None if own.is_empty() => {
             let text = "nothing to run: give --firmware VERSION, image files, or --snapshot-in FILE";
-            return Err(CliError::Usage(text.to_owned()));
+            return Err(SetupError::Usage(text.to_owned()));
         }
         None => {
             let mut flash = FlashImage::blank();
@@ -71,10 +89,10 @@ pub fn load(arguments: &RunArguments) -> Result<Guest, CliError> {
             flash
         }
     };
-    if let Some(path) = &arguments.dct {
-        flash.place_dct(&path.display().to_string(), &read_dct(path)?)?;
+    if let Some(path) = &spec.dct {
+        flash.place_dct(&path.display().to_string(), &read_dct(path, files)?)?;
     }
-    let cloud = prepare_cloud(arguments, &mut flash)?;
+    let cloud = prepare_cloud(spec, &mut flash)?;
     for unmet in flash.unmet_dependencies() {
         tracing::warn!("{unmet}");
     }
@@ -92,7 +110,7 @@ pub fn load(arguments: &RunArguments) -> Result<Guest, CliError> {
     if flash.bytes().iter().take(8).all(|byte| *byte == 0xff) {
         let text = "nothing lies at 0x08000000, where the processor starts: give a boot loader too \
                     (--firmware VERSION brings one), or an image linked for that address";
-        return Err(CliError::Usage(text.to_owned()));
+        return Err(SetupError::Usage(text.to_owned()));
     }
     let mut symbols = SymbolTable::default();
     for image in &own {
@@ -102,40 +120,40 @@ pub fn load(arguments: &RunArguments) -> Result<Guest, CliError> {
 }
 
 /// Decides whether the device service is there, and gives the device a table that knows it.
-fn prepare_cloud(arguments: &RunArguments, flash: &mut FlashImage) -> Result<bool, CliError> {
+fn prepare_cloud(spec: &DeviceSpec, flash: &mut FlashImage) -> Result<bool, SetupError> {
     let is_firmware = flash.modules().iter().any(|m| m.located.module.info.function == ModuleFunction::Bootloader);
-    let is_wanted = is_firmware || !arguments.cloud.is_empty();
-    if arguments.no_cloud || !is_wanted {
+    let is_wanted = is_firmware || spec.cloud == CloudSpec::Yes;
+    if spec.cloud == CloudSpec::No || !is_wanted {
         return Ok(false);
     }
-    let Some(path) = &arguments.dct else {
-        cloud::provision(flash).map_err(CliError::Provision)?;
+    let Some(path) = &spec.dct else {
+        cloud::provision(flash).map_err(SetupError::Provision)?;
         return Ok(true);
     };
-    let key = cloud::server_key(flash.bytes()).map_err(|source| CliError::Dct { path: path.clone(), source })?;
-    if key != ServerKey::Ours && !arguments.cloud.is_empty() {
+    let key = cloud::server_key(flash.bytes()).map_err(|source| SetupError::Dct { path: path.clone(), source })?;
+    if key != ServerKey::Ours && spec.cloud == CloudSpec::Yes {
         let reason = format!(
             "server_public_key is not that of our device service, so the device would refuse it: put \
              server_public_key = {{ seed = {} }} into the table, or leave out --cloud",
             cloud::SERVER_KEY_SEED
         );
-        return Err(CliError::File { path: path.clone(), reason });
+        return Err(SetupError::File { path: path.clone(), reason });
     }
     Ok(key == ServerKey::Ours)
 }
 
 /// A table: its sectors, or a description in TOML.
-pub fn read_dct(path: &Path) -> Result<Dct, CliError> {
-    let bytes = read_file(path)?;
+pub fn read_dct(path: &Path, files: &mut dyn Files) -> Result<Dct, SetupError> {
+    let bytes = files.read(path)?;
     if path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("toml")) {
         return build_dct(path, &bytes);
     }
-    Dct::parse(&bytes).map_err(|source| CliError::Dct { path: path.to_owned(), source })
+    Dct::parse(&bytes).map_err(|source| SetupError::Dct { path: path.to_owned(), source })
 }
 
 /// Builds the table that a description in TOML describes.
-pub fn build_dct(path: &Path, bytes: &[u8]) -> Result<Dct, CliError> {
-    let refused = |reason: String| CliError::File { path: path.to_owned(), reason };
+pub fn build_dct(path: &Path, bytes: &[u8]) -> Result<Dct, SetupError> {
+    let refused = |reason: String| SetupError::File { path: path.to_owned(), reason };
     let text = std::str::from_utf8(bytes)
         .map_err(|error| refused(format!("byte {} is not UTF-8: this is not TOML", error.valid_up_to())))?;
     let spec: DctSpec = toml::from_str(text).map_err(|error| {
@@ -144,5 +162,5 @@ pub fn build_dct(path: &Path, bytes: &[u8]) -> Result<Dct, CliError> {
         refused(format!("{place}{}", error.message().replace('\n', " ")))
     })?;
     let folder = path.parent().unwrap_or(Path::new("."));
-    spec.build(folder).map_err(|source| CliError::Dct { path: path.to_owned(), source })
+    spec.build(folder).map_err(|source| SetupError::Dct { path: path.to_owned(), source })
 }

@@ -5,7 +5,7 @@ use lockstep_modem::network::NatConfig;
 
 use super::Setting;
 use super::value::{Refusal, Value, read_checked, within};
-use crate::cli::duration::parse_duration_ps;
+use crate::setup::duration::parse_duration_ps;
 
 macro_rules! setting {
     ($key:literal, $takes:expr, $help:literal, $($path:ident).+) => {

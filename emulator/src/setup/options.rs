@@ -2,10 +2,12 @@
 
 use std::path::PathBuf;
 
-use lockstep::Stage;
+use serde::{Deserialize, Serialize};
+
+use crate::Stage;
 
 /// A file, and for raw bytes the address they go to.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileAt {
     /// The file.
     pub path: PathBuf,
@@ -14,7 +16,7 @@ pub struct FileAt {
 }
 
 /// `KEY=VALUE`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeyValue {
     /// Before the first `=`.
     pub key: String,

@@ -1,7 +1,7 @@
 //! Everything that `--set` can choose, and the machine made of it.
 
-use lockstep::Machine;
-use lockstep::electron::{DeviceSettings, electron};
+use crate::Machine;
+use crate::electron::{DeviceSettings, electron};
 use lockstep_modem::ModemConfig;
 use lockstep_modem::network::LinkConfig;
 use lockstep_modem::network::service::UpdateSettings;
@@ -9,7 +9,7 @@ use lockstep_peripherals::board::Max17043;
 use lockstep_peripherals::board::bq24195::PowerSource;
 use lockstep_peripherals::soc::SocSettings;
 
-use super::CliError;
+use super::SetupError;
 
 /// Everything that `--set` can choose.
 #[derive(Clone, Debug)]
@@ -46,7 +46,7 @@ impl Default for Parts {
 
 impl Parts {
     /// A device of these parts at power-on.
-    pub fn machine(self, flash: Vec<u8>, seed: u64, semihosting: bool, cloud: bool) -> Result<Machine, CliError> {
+    pub fn machine(self, flash: Vec<u8>, seed: u64, semihosting: bool, cloud: bool) -> Result<Machine, SetupError> {
         let Self { soc, modem, link, update, .. } = self;
         let settings = DeviceSettings { soc, modem, link, seed, semihosting, cloud, update };
         let mut machine = electron(flash, &settings)?;

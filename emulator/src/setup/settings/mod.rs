@@ -3,11 +3,8 @@
 mod table;
 mod value;
 
-use super::arguments::SettingsArguments;
 use super::options::{KeyValue, did_you_mean};
-use super::output::Output;
-use super::parts::Parts;
-use super::{CliError, Outcome};
+use super::{Parts, SetupError};
 
 use table::SETTINGS;
 use value::Refusal;
@@ -25,14 +22,16 @@ struct Setting {
 }
 
 /// Applies `--set` options.
-pub fn apply(parts: &mut Parts, options: &[KeyValue]) -> Result<(), CliError> {
+pub fn apply(parts: &mut Parts, options: &[KeyValue]) -> Result<(), SetupError> {
     for KeyValue { key, value } in options {
         let Some(setting) = SETTINGS.iter().find(|setting| setting.key == key) else {
             let hint = did_you_mean(key, SETTINGS.iter().map(|setting| setting.key));
-            return Err(CliError::Usage(format!("--set {key}: no such setting{hint}; `lockstep settings` lists them")));
+            return Err(SetupError::Usage(format!(
+                "--set {key}: no such setting{hint}; `lockstep settings` lists them"
+            )));
         };
         (setting.set)(parts, value).map_err(|refusal| {
-            CliError::Usage(match refusal {
+            SetupError::Usage(match refusal {
                 Refusal::NotTaken => format!("--set {key}={value}: it takes {}; {}", setting.takes, setting.help),
                 Refusal::Because(reason) => format!("--set {key}: {reason}"),
             })
@@ -41,27 +40,28 @@ pub fn apply(parts: &mut Parts, options: &[KeyValue]) -> Result<(), CliError> {
     let clock = &parts.soc.clock;
     if clock.pll_lock_low_us > clock.pll_lock_high_us {
         let (low, high) = (clock.pll_lock_low_us, clock.pll_lock_high_us);
-        return Err(CliError::Usage(format!("chip.pll_lock_low_us ({low}) is above chip.pll_lock_high_us ({high})")));
+        return Err(SetupError::Usage(format!("chip.pll_lock_low_us ({low}) is above chip.pll_lock_high_us ({high})")));
     }
     Ok(())
 }
 
-/// `lockstep settings`.
-pub fn list(arguments: &SettingsArguments) -> Result<Outcome, CliError> {
-    let mut output = Output::new();
+/// The settings, as a list shows them.
+pub struct Listed {
+    /// The name.
+    pub key: &'static str,
+    /// What it is unless it is set.
+    pub default: String,
+    /// What it takes.
+    pub takes: &'static str,
+    /// What it means.
+    pub help: &'static str,
+}
+
+/// All settings.
+pub fn all() -> Vec<Listed> {
     let parts = Parts::default();
-    for setting in SETTINGS {
-        let default = (setting.get)(&parts);
-        if arguments.json {
-            let Setting { key, takes, help, .. } = setting;
-            output.json(&serde_json::json!({ "key": key, "default": default, "takes": takes, "help": help }))?;
-        } else {
-            output.line(&format!("{}={default}", setting.key))?;
-            output.line(&format!("    {} ({})", setting.help, setting.takes))?;
-        }
-    }
-    output.finish()?;
-    Ok(Outcome::Done)
+    let listed = |Setting { key, takes, help, get, .. }: &Setting| Listed { key, default: get(&parts), takes, help };
+    SETTINGS.iter().map(listed).collect()
 }
 
 #[cfg(test)]

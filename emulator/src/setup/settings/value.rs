@@ -9,7 +9,7 @@ use lockstep_modem::network::{Outage, Probability};
 use lockstep_modem::time::DurationRange;
 use lockstep_peripherals::board::bq24195::PowerSource;
 
-use crate::cli::duration::parse_duration_ps;
+use crate::setup::duration::parse_duration_ps;
 
 /// Why a text is no value of a setting.
 #[derive(Clone, Debug, PartialEq, Eq)]

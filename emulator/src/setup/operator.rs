@@ -10,21 +10,15 @@
 
 use std::path::{Path, PathBuf};
 
-use lockstep::cloud;
 use lockstep_modem::network::service::modules::Upload;
 use lockstep_modem::network::service::{Action, OperatorCommand, ServerRequest};
-use nom::branch::alt;
-use nom::bytes::complete::{escaped_transform, is_not};
-use nom::character::complete::{char, multispace0, multispace1};
-use nom::combinator::{all_consuming, map, opt, value};
-use nom::multi::separated_list0;
-use nom::sequence::delimited;
-use nom::{IResult, Parser};
 
-use super::CliError;
+use super::SetupError;
 use super::duration::parse_duration_ps;
-use super::load::read_file;
+use super::files::Files;
 use super::options::did_you_mean;
+use super::words::{Word, words};
+use crate::cloud;
 
 /// What `--cloud` was given.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,36 +55,12 @@ const FORMS: [(&str, &str); 10] = [
     ("discard-session", "discard-session"),
 ];
 
-/// A word; one in quotation marks is never a keyword.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Word {
-    text: String,
-    is_quoted: bool,
-}
-
-impl Word {
-    fn is(&self, keyword: &str) -> bool {
-        !self.is_quoted && self.text == keyword
-    }
-}
-
-/// Words apart by blanks: plain ones, or in either kind of quotation marks with `\\` before a mark or another `\\`.
-fn words(text: &str) -> IResult<&str, Vec<Word>> {
-    let plain = map(is_not(" \t\"'"), |text: &str| Word { text: text.to_owned(), is_quoted: false });
-    let escape = || alt((value("\\", char('\\')), value("\"", char('"')), value("'", char('\''))));
-    let double = delimited(char('"'), opt(escaped_transform(is_not("\\\""), '\\', escape())), char('"'));
-    let single = delimited(char('\''), opt(escaped_transform(is_not("\\'"), '\\', escape())), char('\''));
-    let quoted =
-        map(alt((double, single)), |text: Option<String>| Word { text: text.unwrap_or_default(), is_quoted: true });
-    all_consuming(delimited(multispace0, separated_list0(multispace1, alt((quoted, plain))), multispace0)).parse(text)
-}
-
 /// Reads a value of `--cloud`; nothing is the bare option.
 pub fn parse_cloud(text: &str) -> Result<CloudArgument, String> {
     if text.trim().is_empty() {
         return Ok(CloudArgument(None));
     }
-    let (_, words) = words(text).map_err(|_| "a quotation mark is not closed, or something follows one".to_owned())?;
+    let words = words(text)?;
     let Some((verb, rest)) = words.split_first() else { return Ok(CloudArgument(None)) };
     let is_keyword = |word: &Word| ["at", "after", "when"].iter().any(|keyword| word.is(keyword));
     let (arguments, timing) = rest.split_at(rest.iter().position(is_keyword).unwrap_or(rest.len()));
@@ -158,34 +128,60 @@ fn parse_timing(mut words: &[Word]) -> Result<(u64, u64), String> {
     Ok((at_ps.unwrap_or(0), after_ps.unwrap_or(0)))
 }
 
+/// Whether it is the name of a command.
+pub fn is_verb(word: &str) -> bool {
+    FORMS.iter().any(|(name, _)| *name == word)
+}
+
+/// The names of all commands.
+pub fn verbs() -> impl Iterator<Item = &'static str> {
+    FORMS.iter().map(|(name, _)| *name)
+}
+
 impl CloudCommand {
+    /// Whether it says when it takes effect.
+    pub fn has_timing(&self) -> bool {
+        self.at_ps > 0 || self.after_ps > 0
+    }
+
+    /// The files that it names, or what may be files.
+    pub fn files(&self) -> Vec<PathBuf> {
+        match &self.verb {
+            Verb::Ask(_) => Vec::new(),
+            Verb::Ota(files) => files.clone(),
+            Verb::OtaSystem(set) | Verb::Heal(set) => set.iter().map(PathBuf::from).collect(),
+        }
+    }
+
     /// Reads the files that it names.
-    pub fn prepare(&self) -> Result<OperatorCommand, CliError> {
+    pub fn prepare(&self, source: &mut dyn Files) -> Result<OperatorCommand, SetupError> {
         let action = match &self.verb {
             Verb::Ask(request) => Action::Ask(request.clone()),
-            Verb::Ota(files) => Action::Update(files.iter().map(|file| upload(file)).collect::<Result<_, _>>()?),
-            Verb::OtaSystem(set) => Action::UpdateSystem(uploads(set)?),
-            Verb::Heal(set) => Action::Heal(uploads(set)?),
+            Verb::Ota(files) => {
+                Action::Update(files.iter().map(|file| upload(file, source)).collect::<Result<_, _>>()?)
+            }
+            Verb::OtaSystem(set) => Action::UpdateSystem(uploads(set, source)?),
+            Verb::Heal(set) => Action::Heal(uploads(set, source)?),
         };
         Ok(OperatorCommand { text: self.text.clone(), at_ps: self.at_ps, after_ps: self.after_ps, action })
     }
 }
 
 /// A version of the catalogue, or files.
-fn uploads(set: &[String]) -> Result<Vec<Upload>, CliError> {
+fn uploads(set: &[String], source: &mut dyn Files) -> Result<Vec<Upload>, SetupError> {
     match set {
         [version] if lockstep_images::catalogue::set(version).is_some() => Ok(cloud::system_uploads(version)?),
-        [version] if !Path::new(version).exists() => {
+        [version] if !source.exists(Path::new(version)) => {
             let known = lockstep_images::catalogue::versions().join(", ");
-            Err(CliError::Usage(format!("--cloud: {version}: neither a file nor a version; there are {known}")))
+            Err(SetupError::Usage(format!("--cloud: {version}: neither a file nor a version; there are {known}")))
         }
-        files => files.iter().map(|file| upload(Path::new(file))).collect(),
+        files => files.iter().map(|file| upload(Path::new(file), source)).collect(),
     }
 }
 
-fn upload(path: &Path) -> Result<Upload, CliError> {
-    let bytes = read_file(path)?;
-    let wrong = |reason: String| CliError::File { path: path.to_owned(), reason };
+fn upload(path: &Path, source: &mut dyn Files) -> Result<Upload, SetupError> {
+    let bytes = source.read(path)?;
+    let wrong = |reason: String| SetupError::File { path: path.to_owned(), reason };
     if bytes.starts_with(b"\x7fELF") {
         return Err(wrong(
             "an ELF file, which no device takes over the air; give the .bin that the build made".to_owned(),

@@ -1,0 +1,127 @@
+//! Findings: what an oracle says is wrong.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// What is wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// The core took a fault.
+    GuestFault,
+    /// The core locked up: only a reset helps.
+    LockUp,
+    /// The LED says SOS.
+    Panic,
+    /// A watchdog reset the chip.
+    WatchdogReset,
+    /// The chip resets again and again.
+    ResetLoop,
+    /// A socket of the modem has data that nobody reads.
+    UnreadData,
+    /// The device does not answer the device service.
+    CloudDeaf,
+    /// An update over the air does not go on.
+    UpdateStalled,
+    /// An update over the air came to nothing.
+    UpdateFailed,
+    /// A thread waits for a mutex, and does not get it.
+    Starvation,
+    /// Threads wait for each other.
+    Deadlock,
+    /// A stack pointer is outside its thread's stack.
+    StackOverflow,
+    /// Flash holds what would not boot.
+    Unbootable,
+    /// Something was used that is not modelled.
+    Unmodelled,
+}
+
+impl Kind {
+    /// All kinds.
+    pub const ALL: [Self; 14] = [
+        Self::GuestFault,
+        Self::LockUp,
+        Self::Panic,
+        Self::WatchdogReset,
+        Self::ResetLoop,
+        Self::UnreadData,
+        Self::CloudDeaf,
+        Self::UpdateStalled,
+        Self::UpdateFailed,
+        Self::Starvation,
+        Self::Deadlock,
+        Self::StackOverflow,
+        Self::Unbootable,
+        Self::Unmodelled,
+    ];
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::GuestFault => "guest_fault",
+            Self::LockUp => "lock_up",
+            Self::Panic => "panic",
+            Self::WatchdogReset => "watchdog_reset",
+            Self::ResetLoop => "reset_loop",
+            Self::UnreadData => "unread_data",
+            Self::CloudDeaf => "cloud_deaf",
+            Self::UpdateStalled => "update_stalled",
+            Self::UpdateFailed => "update_failed",
+            Self::Starvation => "starvation",
+            Self::Deadlock => "deadlock",
+            Self::StackOverflow => "stack_overflow",
+            Self::Unbootable => "unbootable",
+            Self::Unmodelled => "unmodelled",
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Kind {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Self::ALL.into_iter().find(|kind| kind.name() == text).ok_or_else(|| {
+            let names = Self::ALL.map(Self::name);
+            let hint = crate::setup::options::did_you_mean(text, names.iter().copied());
+            format!("no finding {text:?}{hint}; there are {}", names.join(", "))
+        })
+    }
+}
+
+/// An oracle's verdict.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finding {
+    /// What is wrong.
+    pub kind: Kind,
+    /// Since when, in picoseconds of virtual time.
+    pub time_ps: u64,
+    /// Instructions executed when it was noticed.
+    pub instructions: u64,
+    /// What exactly.
+    pub text: String,
+    /// What runs with the same cause have in common: findings are grouped by kind and this.
+    pub signature: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_is_read_back() {
+        for kind in Kind::ALL {
+            assert_eq!(kind.name().parse(), Ok(kind));
+            assert_eq!(serde_json::to_value(kind).unwrap(), kind.name());
+        }
+        assert!("guest_fautl".parse::<Kind>().unwrap_err().contains("did you mean guest_fault?"));
+    }
+}

@@ -1,0 +1,88 @@
+//! Where the contents of files come from: the disk, or what a trace holds.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use super::SetupError;
+
+/// Larger files are none of ours: flash has 1 MB, and an ELF file with its debug information some 20 MB at most.
+const LARGEST_FILE: u64 = 64 << 20;
+
+/// Gives the contents of files.
+pub trait Files {
+    /// A whole file.
+    fn read(&mut self, path: &Path) -> Result<Vec<u8>, SetupError>;
+    /// Whether there is such a file.
+    fn exists(&self, path: &Path) -> bool;
+}
+
+/// The disk, seen from the working directory.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Disk;
+
+impl Files for Disk {
+    fn read(&mut self, path: &Path) -> Result<Vec<u8>, SetupError> {
+        let length = std::fs::metadata(path).map_err(SetupError::io(path))?.len();
+        if length > LARGEST_FILE {
+            let reason =
+                format!("{length} bytes: larger than any firmware image or table (64 MB); is this the right file?");
+            return Err(SetupError::File { path: path.to_owned(), reason });
+        }
+        std::fs::read(path).map_err(SetupError::io(path))
+    }
+
+    fn exists(&self, path: &Path) -> bool {
+        path.exists()
+    }
+}
+
+/// The disk seen from a folder: a scenario's files are beside it. Remembers what was read, by the name it was asked for.
+#[derive(Clone, Debug, Default)]
+pub struct Folder {
+    folder: PathBuf,
+    read: BTreeMap<PathBuf, Vec<u8>>,
+}
+
+impl Folder {
+    /// Paths are seen from `folder`.
+    pub fn new(folder: impl Into<PathBuf>) -> Self {
+        Self { folder: folder.into(), read: BTreeMap::new() }
+    }
+
+    /// What was read so far.
+    pub fn contents(&self) -> &BTreeMap<PathBuf, Vec<u8>> {
+        &self.read
+    }
+}
+
+impl Files for Folder {
+    fn read(&mut self, path: &Path) -> Result<Vec<u8>, SetupError> {
+        if let Some(bytes) = self.read.get(path) {
+            return Ok(bytes.clone());
+        }
+        let bytes = Disk.read(&self.folder.join(path))?;
+        self.read.insert(path.to_owned(), bytes.clone());
+        Ok(bytes)
+    }
+
+    fn exists(&self, path: &Path) -> bool {
+        self.folder.join(path).exists()
+    }
+}
+
+/// Contents kept in memory, as a trace has them.
+#[derive(Clone, Debug, Default)]
+pub struct Kept(pub BTreeMap<PathBuf, Vec<u8>>);
+
+impl Files for Kept {
+    fn read(&mut self, path: &Path) -> Result<Vec<u8>, SetupError> {
+        self.0.get(path).cloned().ok_or_else(|| SetupError::File {
+            path: path.to_owned(),
+            reason: "the trace does not hold this file; it was recorded without it".to_owned(),
+        })
+    }
+
+    fn exists(&self, path: &Path) -> bool {
+        self.0.contains_key(path)
+    }
+}
