@@ -8,6 +8,7 @@ pub mod cloud;
 pub mod core;
 pub mod electron;
 pub mod fleet;
+pub mod gdb;
 pub mod idle;
 pub mod led;
 pub mod machine;

@@ -91,6 +91,22 @@ impl GuestMemory {
         memory.read_value(offset, size as usize)
     }
 
+    /// Changes SRAM or flash from outside; `false` outside of them.
+    pub(crate) fn poke(&mut self, address: u32, bytes: &[u8]) -> bool {
+        let Some((memory, offset)) = self.locate(address) else { return false };
+        if !memory.write(offset, bytes) {
+            return false;
+        }
+        let changed = (offset as u32, bytes.len() as u32);
+        if (SRAM_BASE..SRAM_END).contains(&address) {
+            self.changed_sram.push(changed);
+        } else {
+            self.changed_flash.push(changed);
+            self.flash_generation += 1;
+        }
+        true
+    }
+
     fn store(&mut self, address: u32, size: u32, value: u32) -> bool {
         if !(SRAM_BASE..SRAM_BASE + SRAM_SIZE).contains(&address) {
             return false;

@@ -17,12 +17,12 @@ use super::output::Output;
 use super::outside::{Exchanged, Outside};
 use super::show::{Event, Json, Lines, Plain, Show, event_text, event_time_ps, translate};
 use super::summary::{Finding, Summary, not_reached};
-use super::{CliError, Outcome, RunArguments, logging, snapshot_file, stop_on_interrupt};
+use super::{CliError, Outcome, RunArguments, debug, logging, snapshot_file, stop_on_interrupt};
 use crate::pcap::Capture;
 use crate::view::LiveView;
 use lockstep::setup::duration::seconds;
 use lockstep::setup::files::Disk;
-use lockstep::setup::press::{Button, Edge, edges};
+use lockstep::setup::press::{Edge, edges};
 use lockstep::setup::{CloudSpec, DeviceSpec, Parts, load, settings};
 
 /// The machine stops at multiples of this for what is shown and asked for. It has no influence on the run.
@@ -40,6 +40,13 @@ pub fn run(arguments: &RunArguments) -> Result<Outcome, CliError> {
     let pace = pace(arguments)?;
     let outside = Outside::open(arguments, &mut machine)?;
     let stop = stop_on_interrupt();
+    let (from_ps, from_instructions) = (machine.now().time_ps, machine.instructions());
+    let mut debugged = None;
+    if let Some(address) = &arguments.gdb {
+        let left = debug::debug(address, machine, arguments, &stop)?;
+        machine = left.machine;
+        debugged = Some((left.edges, left.seen, left.goes_on, left.end_ps));
+    }
     let is_live = !arguments.json
         && !arguments.plain
         && arguments.hash_every.is_none()
@@ -56,6 +63,14 @@ pub fn run(arguments: &RunArguments) -> Result<Outcome, CliError> {
     let mut runner = Runner::new(arguments, machine, symbols, compare, show, stop);
     runner.capture = capture;
     (runner.outside, runner.pace) = (outside, pace);
+    if let Some((edges, seen, goes_on, end_ps)) = debugged {
+        (runner.from_ps, runner.from_instructions, runner.end_ps) = (from_ps, from_instructions, end_ps);
+        runner.edges = edges.into_iter();
+        runner.next_edge = runner.edges.next();
+        runner.exited = !goes_on;
+        let events: Vec<Event> = seen.into_iter().filter_map(|seen| translate(seen, &mut runner.lines)).collect();
+        runner.pending.extend(events);
+    }
     let went = runner.go();
     let ended = runner.show.end();
     if is_live {
@@ -331,11 +346,7 @@ impl<'a> Runner<'a> {
 
     fn press(&mut self, edge: Edge) {
         tracing::info!("{} s: {:?} {}", seconds(edge.at_ps), edge.button, if edge.down { "down" } else { "up" });
-        match edge.button {
-            Button::Reset => self.machine.tap_reset(),
-            Button::Mode if edge.down => self.machine.press_mode(),
-            Button::Mode => self.machine.release_mode(),
-        }
+        debug::press(&mut self.machine, edge);
     }
 
     /// Shows what was seen since the last time.
