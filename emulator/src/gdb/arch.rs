@@ -3,8 +3,10 @@
 use gdbstub::arch::{Arch, Registers};
 use lockstep_engine::CoreRegisters;
 
-/// What GDB is told of the registers (GDB manual, "ARM Features"). The order is that of `g` packets.
-const DESCRIPTION: &str = r#"<?xml version="1.0"?>
+/// R0 to R15 and xPSR in GDB's XML (GDB manual, "ARM Features").
+macro_rules! general_registers {
+    () => {
+        r#"<?xml version="1.0"?>
 <!DOCTYPE target SYSTEM "gdb-target.dtd">
 <target version="1.0">
 <architecture>arm</architecture>
@@ -27,7 +29,14 @@ const DESCRIPTION: &str = r#"<?xml version="1.0"?>
 <reg name="pc" bitsize="32" type="code_ptr"/>
 <reg name="xpsr" bitsize="32"/>
 </feature>
-<feature name="org.gnu.gdb.arm.m-system">
+"#
+    };
+}
+
+/// What GDB is told of the registers. The order is that of `g` packets.
+const DESCRIPTION: &str = concat!(
+    general_registers!(),
+    r#"<feature name="org.gnu.gdb.arm.m-system">
 <reg name="msp" bitsize="32" type="data_ptr"/>
 <reg name="psp" bitsize="32" type="data_ptr"/>
 <reg name="primask" bitsize="32"/>
@@ -36,7 +45,11 @@ const DESCRIPTION: &str = r#"<?xml version="1.0"?>
 <reg name="control" bitsize="32"/>
 </feature>
 </target>
-"#;
+"#
+);
+
+/// The same without the registers that a core file has no place for.
+const CORE_DESCRIPTION: &str = concat!(general_registers!(), "</target>\n");
 
 /// Words of a `g` packet: R0 to R15, xPSR, MSP, PSP, PRIMASK, BASEPRI, FAULTMASK, CONTROL.
 const WORDS: usize = 23;
@@ -44,6 +57,9 @@ const SP: usize = 13;
 const LR: usize = 14;
 const PC: usize = 15;
 const XPSR: usize = 16;
+const MSP: usize = 17;
+const PSP: usize = 18;
+const CONTROL: usize = 22;
 
 /// The registers, as GDB numbers them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -57,11 +73,13 @@ impl CortexM3Registers {
         &self.words[..=XPSR]
     }
 
-    /// The same with others in their place: the stack frame of something that does not run now.
-    pub fn with_general(&self, r: [u32; 13], sp: u32, lr: u32, pc: u32, xpsr: u32) -> Self {
+    /// The registers of a task that was switched out, on this core: it uses the process stack.
+    pub fn of_task(&self, r: [u32; 13], sp: u32, lr: u32, pc: u32, xpsr: u32) -> Self {
         let mut words = self.words;
         words[..SP].copy_from_slice(&r);
         (words[SP], words[LR], words[PC], words[XPSR]) = (sp, lr, pc, xpsr);
+        words[PSP] = sp;
+        words[CONTROL] |= 2;
         Self { words }
     }
 
@@ -69,12 +87,12 @@ impl CortexM3Registers {
     pub fn store(&self, registers: &mut CoreRegisters) {
         let words = &self.words;
         registers.set_stacked_xpsr(words[XPSR]);
-        registers.msp = words[17];
-        registers.psp = words[18];
+        registers.msp = words[MSP];
+        registers.psp = words[PSP];
         registers.primask = words[19] & 1 != 0;
         registers.basepri = (words[20] & 0xf0) as u8;
         registers.faultmask = words[21] & 1 != 0;
-        registers.control = (words[22] & 3) as u8;
+        registers.control = (words[CONTROL] & 3) as u8;
         registers.r.copy_from_slice(&words[..SP]);
         registers.set_sp(words[SP]);
         registers.lr = words[LR];
@@ -88,7 +106,7 @@ impl From<&CoreRegisters> for CortexM3Registers {
         words[..SP].copy_from_slice(&registers.r);
         (words[SP], words[LR], words[PC]) = (registers.sp(), registers.lr, registers.pc);
         words[XPSR] = registers.stacked_xpsr();
-        words[17..].copy_from_slice(&[
+        words[MSP..].copy_from_slice(&[
             registers.msp,
             registers.psp,
             registers.primask.into(),
@@ -129,9 +147,9 @@ impl Registers for CortexM3Registers {
 pub enum CortexM3 {}
 
 impl CortexM3 {
-    /// The description of its registers, in GDB's XML.
-    pub fn description() -> &'static str {
-        DESCRIPTION
+    /// The description of the registers that a core file holds, in GDB's XML.
+    pub fn core_description() -> &'static str {
+        CORE_DESCRIPTION
     }
 }
 

@@ -55,7 +55,7 @@ pub fn core_image(machine: &Machine) -> Vec<u8> {
         let id = u32::try_from(thread.id.get()).unwrap_or(u32::MAX);
         note(&mut notes, "CORE", NT_PRSTATUS, &prstatus(id, signal, &thread.registers(machine)));
     }
-    let description = [CortexM3::description().as_bytes(), &[0]].concat();
+    let description = [CortexM3::core_description().as_bytes(), &[0]].concat();
     note(&mut notes, "GDB", NT_GDB_TDESC, &description);
     let memory = &machine.world.memory;
     let sram = memory.sram.to_vec();

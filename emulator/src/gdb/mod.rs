@@ -20,7 +20,7 @@ mod threads;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use gdbstub::common::{Signal, Tid};
+use gdbstub::common::Signal;
 use gdbstub::stub::MultiThreadStopReason;
 use gdbstub::target::ext::base::reverse_exec::ReplayLogPosition;
 use gdbstub::target::ext::breakpoints::WatchKind as GdbWatchKind;
@@ -64,6 +64,8 @@ pub struct Debugger<D: Debuggee> {
     breakpoints: BTreeMap<u32, Inserted>,
     watches: Vec<Watch>,
     resume: Resume,
+    /// The run has gone somewhere else without GDB: the next thing that it wants is to learn where it is.
+    is_elsewhere: bool,
     end_ps: u64,
     write_snapshot: Option<WriteSnapshot>,
     steps_into_interrupts: bool,
@@ -81,6 +83,7 @@ impl<D: Debuggee> Debugger<D> {
             breakpoints: BTreeMap::new(),
             watches: Vec::new(),
             resume: Resume::Continue,
+            is_elsewhere: false,
             end_ps,
             write_snapshot: None,
             steps_into_interrupts: false,
@@ -111,6 +114,9 @@ impl<D: Debuggee> Debugger<D> {
 
     /// Does what GDB wants until something stops it; `None` when `poll` said to stop.
     fn go(&mut self, poll: &mut dyn FnMut() -> bool) -> Result<Option<MultiThreadStopReason<u32>>, D::Error> {
+        if std::mem::take(&mut self.is_elsewhere) {
+            return Ok(Some(self.signal(Signal::SIGTRAP)));
+        }
         self.history.set_stops(self.breakpoints.keys().copied().collect(), self.watches.clone());
         let stacks = self.threads.stacks(self.history.debuggee().machine());
         let raw = self.steps_into_interrupts;
@@ -127,7 +133,7 @@ impl<D: Debuggee> Debugger<D> {
     fn stop_reason(&mut self, went: Went) -> Option<MultiThreadStopReason<u32>> {
         let machine = self.history.debuggee().machine();
         let pc = machine.registers().pc;
-        let tid: Tid = self.threads.executing(machine);
+        let tid = self.threads.executing(machine);
         let signal = |signal| MultiThreadStopReason::SignalWithThread { tid, signal };
         Some(match went {
             Went::Interrupted => return None,
@@ -158,10 +164,10 @@ impl<D: Debuggee> Debugger<D> {
         })
     }
 
-    /// The user stopped it.
-    fn interrupted(&mut self) -> MultiThreadStopReason<u32> {
+    /// A stop of the thread that executes.
+    fn signal(&mut self, signal: Signal) -> MultiThreadStopReason<u32> {
         let tid = self.threads.executing(self.history.debuggee().machine());
-        MultiThreadStopReason::SignalWithThread { tid, signal: Signal::SIGINT }
+        MultiThreadStopReason::SignalWithThread { tid, signal }
     }
 
     fn watch_of(&self, watched: &Watched) -> Option<&Watch> {

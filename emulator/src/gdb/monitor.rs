@@ -23,7 +23,7 @@ snapshot FILE           write the state, for lockstep run --snapshot-in FILE
 core FILE               write an ELF core file, for gdb-multiarch -c FILE
 step-interrupts on|off  whether a single step goes into an interrupt that comes (default: off)
 allow-writes on|off     whether memory and registers may be written, which makes it another run (default: off)
-After goto, GDB still shows what it knew: type `maintenance flush register-cache`.
+After goto, GDB still shows what it knew: the next stepi (or anything that lets the run go on) only shows where it is.
 ";
 
 /// Longest text of a command that is repeated in an answer.
@@ -103,11 +103,12 @@ impl<D: Debuggee> Debugger<D> {
             self.history.go_to_within(place, end_ps, &mut || false)?
         };
         self.moved();
+        self.is_elsewhere = true;
         let mut lines = self.time();
         if went != Went::Reached {
             lines.push("interrupted on the way".to_owned());
         }
-        lines.push("GDB does not know yet: maintenance flush register-cache".to_owned());
+        lines.push("now stepi: it only has GDB see where it is".to_owned());
         Ok(lines)
     }
 

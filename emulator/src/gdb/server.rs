@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use gdbstub::common::Signal;
 use gdbstub::conn::{Connection, ConnectionExt};
 use gdbstub::stub::run_blocking::{BlockingEventLoop, Event, WaitForStopReasonError};
 use gdbstub::stub::{DisconnectReason, GdbStub, MultiThreadStopReason};
@@ -95,7 +96,12 @@ pub fn serve<D: Debuggee>(
     stop: &Arc<AtomicBool>,
 ) -> Result<Ended, ServerError> {
     let Some(link) = listener.accept(stop)? else { return Ok(Ended::Stopped) };
+    let mut stream = link.stream.try_clone()?;
     let ended = serve_connection(link, debugger)?;
+    if ended == Ended::Killed {
+        // GDB waits for it after `vKill`, to which gdbstub gives no answer; after `k` nobody reads it.
+        let _ = Write::write_all(&mut stream, b"$OK#9a");
+    }
     Ok(if stop.load(Ordering::Relaxed) { Ended::Stopped } else { ended })
 }
 
@@ -136,7 +142,7 @@ impl<D: Debuggee, C: ConnectionExt<Error = io::Error>> BlockingEventLoop for Eve
     }
 
     fn on_interrupt(debugger: &mut Debugger<D>) -> Result<Option<Self::StopReason>, D::Error> {
-        Ok(Some(debugger.interrupted()))
+        Ok(Some(debugger.signal(Signal::SIGINT)))
     }
 }
 

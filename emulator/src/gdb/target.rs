@@ -3,7 +3,8 @@
 use gdbstub::common::{Signal, Tid};
 use gdbstub::target::ext::base::BaseOps;
 use gdbstub::target::ext::base::multithread::{
-    MultiThreadBase, MultiThreadResume, MultiThreadResumeOps, MultiThreadSingleStep, MultiThreadSingleStepOps,
+    MultiThreadBase, MultiThreadResume, MultiThreadResumeOps, MultiThreadSchedulerLocking,
+    MultiThreadSchedulerLockingOps, MultiThreadSingleStep, MultiThreadSingleStepOps,
 };
 use gdbstub::target::ext::base::reverse_exec::{ReverseCont, ReverseContOps, ReverseStep, ReverseStepOps};
 use gdbstub::target::ext::breakpoints::{
@@ -66,8 +67,9 @@ impl<D: Debuggee> MultiThreadBase for Debugger<D> {
     fn read_registers(&mut self, registers: &mut CortexM3Registers, tid: Tid) -> TargetResult<(), Self> {
         let machine = self.history.debuggee().machine();
         self.threads.look(machine);
-        let thread = self.threads.get(tid).ok_or(TargetError::NonFatal)?;
-        *registers = thread.registers(machine);
+        // After `monitor goto` GDB may ask for a task that is not there now: it gets what executes.
+        let thread = self.threads.get(tid);
+        *registers = thread.map_or_else(|| (&machine.registers()).into(), |thread| thread.registers(machine));
         Ok(())
     }
 
@@ -168,6 +170,9 @@ impl<D: Debuggee> MultiThreadResume for Debugger<D> {
     fn support_single_step(&mut self) -> Option<MultiThreadSingleStepOps<'_, Self>> {
         Some(self)
     }
+    fn support_scheduler_locking(&mut self) -> Option<MultiThreadSchedulerLockingOps<'_, Self>> {
+        Some(self)
+    }
     fn support_reverse_step(&mut self) -> Option<ReverseStepOps<'_, Tid, Self>> {
         Some(self)
     }
@@ -179,6 +184,14 @@ impl<D: Debuggee> MultiThreadResume for Debugger<D> {
 impl<D: Debuggee> MultiThreadSingleStep for Debugger<D> {
     fn set_resume_action_step(&mut self, _tid: Tid, _signal: Option<Signal>) -> Result<(), D::Error> {
         self.resume = Resume::Step;
+        Ok(())
+    }
+}
+
+/// GDB asks for it with each step, to keep other threads from moving. Here they move when the firmware's scheduler has
+/// them move; a step passes over that.
+impl<D: Debuggee> MultiThreadSchedulerLocking for Debugger<D> {
+    fn set_resume_action_scheduler_lock(&mut self) -> Result<(), D::Error> {
         Ok(())
     }
 }

@@ -66,7 +66,7 @@ fn saved(machine: &Machine, stack_pointer: u32, core: &CortexM3Registers) -> Opt
     let (lr, pc, xpsr) = (word(13)?, word(14)?, word(15)?);
     let padding = if xpsr & 1 << 9 != 0 { 4 } else { 0 };
     let sp = stack_pointer.checked_add(SAVED_BYTES + FRAME_BYTES + padding)?;
-    Some(core.with_general(r, sp, lr, pc & !1, xpsr & !(1 << 9)))
+    Some(core.of_task(r, sp, lr, pc & !1, xpsr & !(1 << 9)))
 }
 
 /// The threads as they are now.
