@@ -180,31 +180,56 @@ fn interrupts_do_not_get_into_the_way_of_steps() {
         return;
     }
     let script = r#"
+define count_handlers
+  set $handlers = 0
+  set $n = 0
+  while $n < 40
+    $arg0
+    if ($xpsr & 0x1ff) != 0
+      set $handlers = $handlers + 1
+    end
+    set $n = $n + 1
+  end
+end
 monitor goto 9s
 stepi
+set $vectors = *(unsigned int *)0xe000ed08
+set $handler = *(unsigned int *)($vectors + 60) & ~1
+tbreak *$handler
+continue
+printf "systick %d\n", $xpsr & 0x1ff
+reverse-stepi
+printf "thread %d\n", $xpsr & 0x1ff
 set $n = 0
-set $handlers = 0
-while $n < 400
-  stepi
-  if ($xpsr & 0x1ff) != 0
-    set $handlers = $handlers + 1
-  end
+while $n < 20
+  reverse-stepi
   set $n = $n + 1
 end
-printf "handlers %d\n", $handlers
-set $last = $pc
-stepi
-reverse-stepi
-printf "same %d\n", $pc == $last
+set $start = $pc
+monitor time
+count_handlers stepi
+printf "forwards %d\n", $handlers
+set $end = $pc
+count_handlers reverse-stepi
+printf "backwards %d\n", $handlers
+printf "same %d\n", $pc == $start
+monitor time
+count_handlers stepi
+printf "again %d\n", $pc == $end
+count_handlers reverse-stepi
 monitor step-interrupts on
-break *0x08000000
-tbreak app_loop
-continue
-printf "done %x\n", $pc
+count_handlers stepi
+printf "raw %d\n", $handlers
 kill
 "#;
     let (printed, _) = gdb(script, &[]);
-    assert_eq!(said(&printed, "handlers"), "0", "{printed}");
-    assert_eq!(said(&printed, "same"), "1", "{printed}");
-    assert!(!said(&printed, "done").is_empty());
+    assert_eq!(said(&printed, "systick"), "15", "{printed}");
+    for (name, value) in
+        [("thread", "0"), ("forwards", "0"), ("backwards", "0"), ("same", "1"), ("again", "1")]
+    {
+        assert_eq!(said(&printed, name), value, "{name}: {printed}");
+    }
+    assert!(said(&printed, "raw").parse::<u32>().unwrap() > 10, "{printed}");
+    let times: Vec<&str> = printed.lines().filter(|line| line.contains(" instructions, ")).collect();
+    assert_eq!(times[times.len() - 2], times[times.len() - 1], "back at the same instruction: {printed}");
 }
