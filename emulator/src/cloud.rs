@@ -9,7 +9,7 @@ use std::net::Ipv4Addr;
 
 use lockstep_images::dct::keys::public_key_der;
 use lockstep_images::dct::{Dct, DctError, DctSpec, KeySource, derived_private_key, layout};
-use lockstep_images::{Dependency, FlashImage, Image, ImageError, ModuleFunction, ModuleInfo, PlaceError};
+use lockstep_images::{Dependency, FirmwareSet, FlashImage, Image, ModuleFunction, ModuleInfo, PlaceError};
 use lockstep_modem::network::service::modules::{
     BOOTLOADER, MONOLITHIC, ModuleHead, ModuleKind, Need, SYSTEM_PART, USER_PART, Upload,
 };
@@ -113,11 +113,9 @@ pub fn upload(name: &str, bytes: &[u8]) -> Upload {
     Upload { name: name.to_owned(), image: bytes.to_vec(), module: module.flatten() }
 }
 
-/// The vendor's boot loader and system parts of a version, without its application.
-pub fn system_uploads(version: &str) -> Result<Vec<Upload>, ImageError> {
-    let set = lockstep_images::load_set(version)?;
-    let uploads = set.images.iter().filter_map(system_upload);
-    Ok(uploads.collect())
+/// The boot loader and system parts of the vendor's images, without the application.
+pub fn system_uploads(set: &FirmwareSet) -> Vec<Upload> {
+    set.images.iter().filter_map(system_upload).collect()
 }
 
 fn system_upload(image: &Image) -> Option<Upload> {

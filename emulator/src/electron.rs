@@ -10,8 +10,8 @@ use lockstep_modem::network::http::HttpRequest;
 use lockstep_modem::network::mqtt::BrokerEvent;
 use lockstep_modem::network::service::UpdateSettings;
 use lockstep_modem::network::{Captured, CloudEvent, DnsServer, LinkConfig, OutboundAt, Peer, PeerAt, directory};
-use lockstep_modem::{AtLogEntry, Datagram, Modem, ModemConfig, Network, Output};
-use lockstep_peripherals::board::{Bq24195, Button, I2cTarget, Max17043};
+use lockstep_modem::{AtLogEntry, Change, Datagram, Modem, ModemConfig, Network, Output};
+use lockstep_peripherals::board::{Bq24195, Button, I2cTarget, Max17043, Watchdog};
 use lockstep_peripherals::soc::{Soc, SocSettings};
 use lockstep_peripherals::{Board, Now, Pin, Port, UartFrame};
 use lockstep_traces::Decisions;
@@ -141,6 +141,8 @@ pub struct Electron {
     pub gauge: Max17043,
     /// MODE button. [`Machine::press_mode`] and [`Machine::release_mode`] are the finger.
     pub mode_button: Button,
+    /// A watchdog on the reset pin, if one is built in.
+    pub watchdog: Option<Watchdog>,
     i2c_target: Option<u8>,
     /// Observations since the last call of [`Electron::take_events`].
     #[serde(skip)]
@@ -154,11 +156,13 @@ pub struct Electron {
 impl Electron {
     /// A board with this modem, a charged battery and USB power.
     pub fn new(modem: Modem) -> Self {
+        let (pmic, gauge) = new_supply();
         Self {
             modem,
-            pmic: Bq24195::new(),
-            gauge: Max17043::new(4_000, 85),
+            pmic,
+            gauge,
             mode_button: Button::new(MODE_BUTTON),
+            watchdog: None,
             i2c_target: None,
             events: BoardEvents::default(),
             watches_traffic: false,
@@ -194,7 +198,8 @@ impl Electron {
 
     /// When [`Electron::advance`] is due, in picoseconds.
     pub fn next_wake_ps(&self) -> u64 {
-        self.modem.next_wake_ps().min(self.mode_button.next_edge_ps().unwrap_or(u64::MAX))
+        let watchdog_ps = self.watchdog.as_ref().map_or(u64::MAX, Watchdog::due_ps);
+        self.modem.next_wake_ps().min(self.mode_button.next_edge_ps().unwrap_or(u64::MAX)).min(watchdog_ps)
     }
 
     /// Brings the parts to `now`; returns what the modem did to its pins.
@@ -215,6 +220,24 @@ impl Electron {
             self.events.line.extend(outputs.iter().filter_map(LineEvent::of));
         }
         outputs
+    }
+
+    /// USB and battery are gone.
+    pub(crate) fn power_lost(&mut self, now: Now) {
+        if let Some(watchdog) = &mut self.watchdog {
+            watchdog.power_off();
+        }
+        self.modem.change(now.time_ps, Change::Supply(false));
+        self.i2c_target = None;
+    }
+
+    /// They are back: charger and fuel gauge start anew, as they do at a machine's beginning.
+    pub(crate) fn power_returned(&mut self, now: Now) {
+        if let Some(watchdog) = &mut self.watchdog {
+            watchdog.power_on(now.time_ps);
+        }
+        (self.pmic, self.gauge) = new_supply();
+        self.modem.change(now.time_ps, Change::Supply(true));
     }
 
     fn target(&mut self) -> Option<&mut dyn I2cTarget> {
@@ -288,8 +311,16 @@ impl Board for Electron {
             LVLOE_UC => self.modem.set_lvloe(now.time_ps, level.unwrap_or(true)),
             _ => {}
         }
+        if let Some(watchdog) = &mut self.watchdog {
+            watchdog.pin_driven(pin, level, now.time_ps);
+        }
         self.events.pins.push((pin, level, now));
     }
+}
+
+/// Charger and fuel gauge when USB and a charged battery have just been connected.
+fn new_supply() -> (Bq24195, Max17043) {
+    (Bq24195::new(), Max17043::new(4_000, 85))
 }
 
 /// What can be chosen about a whole device.

@@ -9,8 +9,8 @@ use serde::Serialize;
 /// Red, green and blue: TIM2 channels 2 to 4. Common anode (the Electron's schematic): a part is lit while its pin is
 /// low.
 const PINS: [Pin; 3] = [Pin::new(Port::A, 1), Pin::new(Port::A, 2), Pin::new(Port::A, 3)];
-/// Between two samples of the brightness: firmware changes it at most once a millisecond.
-const SAMPLE_PS: u64 = PS_PER_MS;
+/// Between two samples of the brightness: the machine stops for each, and a person sees no more.
+const SAMPLE_PS: u64 = 5 * PS_PER_MS;
 /// Between two looks at the pattern: a person does not see more.
 const LOOK_PS: u64 = 100 * PS_PER_MS;
 /// What it shows counts as a change when it lasts so long: the first blink in a new colour looks solid, then off.
@@ -65,12 +65,18 @@ impl LedObserver {
         &self.changes
     }
 
+    /// When it looks next: multiples of a millisecond, at which the machine stops for it. What it sees is the same however
+    /// a run is cut.
+    pub(crate) fn next_sample_ps(&self) -> u64 {
+        self.next_sample_ps
+    }
+
     /// Looks at the pins.
     pub(crate) fn look(&mut self, soc: &Soc, now_ps: u64) {
         if now_ps < self.next_sample_ps {
             return;
         }
-        self.next_sample_ps = now_ps + SAMPLE_PS;
+        self.next_sample_ps = (now_ps / SAMPLE_PS + 1) * SAMPLE_PS;
         let [red, green, blue] = PINS.map(|pin| lit(soc, pin));
         self.led.set(Rgb { red, green, blue }, now_ps);
         if now_ps < self.next_look_ps {

@@ -15,6 +15,7 @@ use crate::core::exceptions::{Masks, NMI, SV_CALL};
 use crate::core::faults::Fault;
 use crate::core::scs::{CCR_DIV_0_TRP, CCR_UNALIGN_TRP, SCR_SEVONPEND, SCR_SLEEPDEEP, Scs};
 use crate::electron::Electron;
+use crate::explain::Reason;
 use crate::idle::IdleFinder;
 use crate::observe::Observer;
 use crate::watch::Watched;
@@ -23,6 +24,7 @@ use crate::world::{FLASH_BASE, GuestMemory, SRAM_BASE, World, WorldState};
 mod checkpoint;
 mod debug;
 mod exception_flow;
+mod power;
 mod snapshot;
 
 pub use checkpoint::Checkpoint;
@@ -39,6 +41,8 @@ pub enum CoreState {
     WaitForEvent,
     /// Locked up: only a reset helps (ARMv7-M ARM B1.5.15).
     LockedUp,
+    /// Without power ([`Machine::power_cut`]).
+    Off,
 }
 
 /// Why [`Machine::run_until`] came back.
@@ -151,6 +155,7 @@ impl Machine {
             decisions: Decisions::new(parts.seed),
             ledger: Ledger::default(),
             stalled_until_ps: 0,
+            power_returns_ps: None,
         };
         let mut world = World::new(state, memory);
         world.with_soc(Now::default(), 0, |soc, env| soc.power_on_reset(false, env));
@@ -353,8 +358,23 @@ impl Machine {
             return Err(MachineError::Stuck { time_ps: self.now().time_ps });
         }
         self.observer.look(&mut self.world, self.cycles, self.instructions);
+        if let Some(returns_ps) = self.world.state.power_returns_ps {
+            self.stay_off(returns_ps, limit_cycles);
+            return Ok(Stop::Limit);
+        }
+        let sample_cycle = self.world.state.clock.cycle_at(self.observer.led().next_sample_ps());
+        let limit_cycles = limit_cycles.min(sample_cycle.max(self.cycles + 1));
+        if let Some(code) = self.observer.take_sos() {
+            let registers = self.engine.registers();
+            self.keep_moment(Reason::Sos { code }, &registers);
+        }
         if self.world.reset_requested {
             self.reset(ResetCause::Software);
+            return Ok(Stop::Limit);
+        }
+        if std::mem::take(&mut self.world.watchdog_resets) {
+            self.observer.external_watchdog(self.now());
+            self.reset(ResetCause::Pin);
             return Ok(Stop::Limit);
         }
         if let Some(cause) = self.world.state.soc.take_reset_request() {

@@ -1,18 +1,22 @@
 //! What a run looked like: stages reached, exceptions, faults, resets, serial output, AT traffic. Observers look and
 //! never touch; nothing here is part of the simulated state.
 
+use lockstep_engine::CoreRegisters;
 use lockstep_modem::network::{Captured, CloudEvent, CloudEventKind, OutboundAt};
 use lockstep_modem::{AtLogEntry, Datagram, Direction, RegistrationStatus};
 use lockstep_peripherals::Now;
+use lockstep_peripherals::board::Pattern;
 use lockstep_peripherals::rcc::ResetCause;
 use lockstep_traces::Decision;
 use serde::Serialize;
 
 use crate::core::exceptions::{EXCEPTION_COUNT, PEND_SV, SV_CALL};
 use crate::electron::LineEvent;
+use crate::explain::{History, Moment, Reason};
 use crate::led::LedObserver;
 use crate::machine::GuestFault;
-use crate::world::World;
+use crate::rtos::TaskClock;
+use crate::world::{GuestMemory, World};
 
 /// A milestone of a device's start, in the order a healthy one reaches them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -96,6 +100,11 @@ pub enum Seen {
     Cloud(CloudEvent),
     /// A guest fault.
     Fault(GuestFault),
+    /// The watchdog on the reset pin has pulled it low; the reset follows.
+    ExternalWatchdog {
+        /// When.
+        now: Now,
+    },
     /// A reset.
     Reset(ResetSeen),
     /// The core locked up at this PC.
@@ -120,6 +129,10 @@ pub struct Observer {
     registered: bool,
     led: LedObserver,
     decisions: Option<Vec<Decision>>,
+    clock: Option<Box<TaskClock>>,
+    history: Option<Box<History>>,
+    /// Changes of the LED that were looked at for an SOS.
+    led_changes: usize,
 }
 
 impl Default for Observer {
@@ -135,6 +148,9 @@ impl Default for Observer {
             registered: false,
             led: LedObserver::default(),
             decisions: None,
+            clock: None,
+            history: None,
+            led_changes: 0,
         }
     }
 }
@@ -195,6 +211,66 @@ impl Observer {
         self.decisions.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
+    /// Watches context switches from now on: [`task_clock`](Self::task_clock) tells since when a task waits.
+    pub fn watch_tasks(&mut self) {
+        self.clock.get_or_insert_default();
+    }
+
+    /// What context switches told, if they are watched.
+    pub fn task_clock(&self) -> Option<&TaskClock> {
+        self.clock.as_deref()
+    }
+
+    /// The same, to begin a new window ([`TaskClock::mark`]).
+    pub fn task_clock_mut(&mut self) -> Option<&mut TaskClock> {
+        self.clock.as_deref_mut()
+    }
+
+    /// Keeps from now on what an explanation needs: the last AT lines and events, and the whole moment of each fault,
+    /// lock-up and SOS. Watches context switches too.
+    pub fn keep_history(&mut self) {
+        self.watch_tasks();
+        self.history.get_or_insert_default();
+    }
+
+    /// What was kept.
+    pub fn history(&self) -> Option<&History> {
+        self.history.as_deref()
+    }
+
+    /// PendSV is entered: the kernel is about to switch tasks.
+    pub(crate) fn switching(&mut self, memory: &GuestMemory, psp: u32, now: Now) {
+        if let Some(clock) = &mut self.clock {
+            clock.switched(memory, psp, now.time_ps);
+        }
+    }
+
+    /// Keeps the moment, if that was asked for.
+    pub(crate) fn keep_moment(&mut self, reason: Reason, at: (Now, u64), registers: &CoreRegisters, world: &World) {
+        let (Some(history), led) = (&mut self.history, self.led.state()) else { return };
+        let reset_ps = self.resets.last().map_or(0, |reset| reset.now.time_ps);
+        if history.wants_moment(reason, reset_ps) {
+            let clock = self.clock.as_deref();
+            let moment = Moment::keep(reason, at, *registers, world, Some(history), clock, led);
+            history.keep(moment);
+        }
+    }
+
+    /// The code of an SOS that has just been recognised.
+    pub(crate) fn take_sos(&mut self) -> Option<u32> {
+        let changes = self.led.changes();
+        if self.led_changes == changes.len() {
+            return None;
+        }
+        let new = changes.get(self.led_changes..).unwrap_or_default();
+        let code = new.iter().find_map(|change| match change.state.pattern {
+            Pattern::Sos { code } => Some(code),
+            _ => None,
+        });
+        self.led_changes = changes.len();
+        code
+    }
+
     fn reach(&mut self, stage: Stage, now: Now, instructions: u64) {
         if self.stage(stage).is_none() {
             let reached = StageReached { stage, time_ps: now.time_ps, cycles: now.cycles, instructions };
@@ -228,9 +304,16 @@ impl Observer {
     }
 
     pub(crate) fn reset(&mut self, now: Now, instructions: u64, cause: ResetCause) {
+        if let Some(clock) = &mut self.clock {
+            clock.reset();
+        }
         let reset = ResetSeen { now, instructions, cause };
         self.resets.push(reset.clone());
         self.seen.push(Seen::Reset(reset));
+    }
+
+    pub(crate) fn external_watchdog(&mut self, now: Now) {
+        self.seen.push(Seen::ExternalWatchdog { now });
     }
 
     pub(crate) fn locked_up(&mut self, now: Now, _instructions: u64, pc: u32) {
@@ -263,6 +346,11 @@ impl Observer {
         }
         for entry in events.at {
             self.at_line(&entry, now, instructions);
+            if let Some(history) = &mut self.history {
+                let clock = self.clock.as_deref();
+                let running = clock.and_then(|clock| clock.running(&world.memory));
+                history.at_line(&entry, clock, running, world.state.electron.modem.baud_hz());
+            }
             self.seen.push(Seen::At(entry));
         }
         for (usart, byte, now) in events.serial {
@@ -283,6 +371,9 @@ impl Observer {
                 CloudEventKind::Handshake => self.reach(Stage::Handshake, now, instructions),
                 CloudEventKind::Hello(_) => self.reach(Stage::CloudConnected, now, instructions),
                 _ => {}
+            }
+            if let Some(history) = &mut self.history {
+                history.cloud_event(&event);
             }
             self.seen.push(Seen::Cloud(event));
         }

@@ -17,6 +17,8 @@ use crate::core::scs::Scs;
 use crate::electron::{Electron, MODE_BUTTON, MODEM_USART, RI_UC};
 use crate::watch::{Accessor, Watching};
 
+mod power;
+
 /// Flash, where it really is.
 pub const FLASH_BASE: u32 = 0x0800_0000;
 /// Flash size in bytes.
@@ -194,6 +196,8 @@ pub struct WorldState {
     pub ledger: Ledger,
     /// The core waits for flash until this instant.
     pub stalled_until_ps: u64,
+    /// The board is without power until this instant.
+    pub power_returns_ps: Option<u64>,
 }
 
 /// The world during a run.
@@ -208,6 +212,8 @@ pub struct World {
     deadline_cycles: u64,
     /// AIRCR asked for a reset.
     pub reset_requested: bool,
+    /// The watchdog on the reset pin pulls it low.
+    pub watchdog_resets: bool,
     /// CCR trap bits or flash wait states changed.
     pub engine_settings_changed: bool,
     /// Device accesses that may change something, since the machine was made; idle recognition compares it.
@@ -229,6 +235,7 @@ impl World {
             limit_cycles: 0,
             deadline_cycles: 0,
             reset_requested: false,
+            watchdog_resets: false,
             engine_settings_changed: false,
             accesses: 0,
             line_penalty_cycles: 0,
@@ -292,6 +299,9 @@ impl World {
                 let outputs = self.state.electron.advance(now, &mut self.state.decisions);
                 for output in outputs {
                     self.modem_output(output, now);
+                }
+                if let Some(watchdog) = &mut self.state.electron.watchdog {
+                    self.watchdog_resets |= watchdog.takes_effect(now.time_ps);
                 }
                 while let Some(level) = self.state.electron.mode_button.take_level(now.time_ps) {
                     self.with_soc(now, 0, |soc, env| soc.drive_pin(MODE_BUTTON, level, env));
@@ -477,6 +487,10 @@ impl World {
     pub fn system_reset(&mut self, cause: ResetCause, cycles: u64) {
         let now = self.state.clock.at(cycles);
         self.with_soc(now, 0, |soc, env| soc.system_reset(cause, env));
+        self.after_reset(now);
+    }
+
+    fn after_reset(&mut self, now: Now) {
         self.state.scs = Scs::new();
         self.state.stalled_until_ps = 0;
         self.reset_requested = false;

@@ -27,6 +27,14 @@ static void wait_until_ms(uint32_t after_start_ms)
         pause_ms(left_ms);
 }
 
+/* A watchdog outside of the chip is fed by edges. */
+static void feed_watchdog(void)
+{
+    static uint8_t level;
+    if (config.watchdog_pin != NO_PIN)
+        hal_gpio_write(config.watchdog_pin, level ^= 1);
+}
+
 static void spin(void)
 {
     for (volatile uint32_t spins = config.busy_us * 10; spins; --spins)
@@ -65,6 +73,8 @@ void app_init(void)
 void app_setup(void)
 {
     hal_pin_mode(PIN_D7, PIN_OUTPUT);
+    if (config.watchdog_pin != NO_PIN)
+        hal_pin_mode(config.watchdog_pin, PIN_OUTPUT);
     if (!config.system_log)
         log_open();
     log_line("lockstep-app %u starts, mode %s, threaded %u, system %u", config.version, MODES[config.mode],
@@ -72,10 +82,13 @@ void app_setup(void)
     cloud_setup();
     publisher_start();
     started_ms = hal_millis();
+    fault_start();
 }
 
 void app_loop(void)
 {
+    feed_watchdog();
+    fault_loop();
     cloud_loop();
     if (config.mode == MODE_BLINK)
         return blink_loop();

@@ -47,9 +47,16 @@ extern const struct protocol echo_protocol, mqtt_protocol;
 extern uint32_t messages_sent;
 void cloud_setup(void);
 void cloud_loop(void);
+/* System.updatesPending() */
+bool cloud_update_pending(void);
 
 /* publisher.c: a thread that publishes. */
 void publisher_start(void);
 uint32_t publish_flags(enum publish how);
+
+/* fault.c: faults on purpose. */
+void fault_start(void);
+void fault_loop(void);
+void fault_moment(enum moment moment);
 
 #endif

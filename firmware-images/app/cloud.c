@@ -20,6 +20,13 @@ static int call(void *data, const char *argument, void *reserved)
     return config.version;
 }
 
+bool cloud_update_pending(void)
+{
+    uint8_t pending = 0;
+    system_get_flag(FLAG_UPDATE_PENDING, &pending, 0);
+    return pending;
+}
+
 static void update_event(uint64_t event, int parameter, void *data)
 {
     (void)event, (void)data;
@@ -27,6 +34,7 @@ static void update_event(uint64_t event, int parameter, void *data)
         log_line("firmware update begins");
         if (config.close_on_update)
             session_suspend();
+        fault_moment(MOMENT_UPDATE);
     } else if (parameter == UPDATE_COMPLETE) {
         log_line("firmware update complete");
     } else if (parameter == UPDATE_FAILED) {
@@ -77,11 +85,8 @@ void cloud_loop(void)
 {
     if (!is_enrolled && cloud_connected())
         enrol();
-    if (config.log_pending && is_due(&pending_ms, PENDING_PERIOD_MS)) {
-        uint8_t pending = 0;
-        system_get_flag(FLAG_UPDATE_PENDING, &pending, 0);
-        log_line("updatesPending=%u", pending);
-    }
+    if (config.log_pending && is_due(&pending_ms, PENDING_PERIOD_MS))
+        log_line("updatesPending=%u", cloud_update_pending());
     if (config.loop_publish_ms && cloud_connected() && is_due(&published_ms, config.loop_publish_ms)) {
         char data[12];
         rt_snprintf(data, sizeof data, "%lu", (unsigned long)++events);

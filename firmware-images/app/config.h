@@ -10,6 +10,25 @@
 
 enum mode { MODE_BLINK, MODE_ECHO, MODE_MQTT };
 enum publish { PUBLISH_DEFAULT, PUBLISH_WITH_ACK, PUBLISH_NO_ACK };
+/* What the application does wrong on purpose (fault.c). */
+enum fault {
+    FAULT_NONE,
+    FAULT_WILD_POINTER,
+    FAULT_NULL_WRITE,
+    FAULT_DIVIDE_BY_ZERO,
+    FAULT_STACK_OVERFLOW,
+    FAULT_DEADLOCK,
+    FAULT_STARVATION,
+    FAULT_HEAP_EXHAUSTION,
+    FAULT_WILD_JUMP,
+    FAULT_UNALIGNED,
+    FAULT_UNDEFINED,
+    FAULT_BLOCK,
+    FAULT_BUSY_WAIT,
+    FAULT_RESET_LOOP,
+};
+enum moment { MOMENT_START, MOMENT_UPDATE, MOMENT_CONNECTION };
+enum { NO_PIN = 255 };
 
 struct app_config {
     char magic[8];         /* "LKSTAPP2" */
@@ -47,6 +66,13 @@ struct app_config {
     char mqtt_client_id[24];  /* text, NUL-terminated, as the topics */
     char mqtt_topic[32];      /* what is published to */
     char mqtt_subscribe[32];  /* subscribed to; empty: nothing is */
+
+    uint8_t fault;          /* enum fault */
+    uint8_t fault_on;       /* enum moment: from when on its time counts */
+    uint8_t check_pending;  /* 1: no call of TCP while System.updatesPending() */
+    uint8_t watchdog_pin;   /* toggled in each pass of the loop; NO_PIN: none */
+    uint32_t fault_at_ms;   /* from that moment until the fault; 0: at the moment itself */
+    uint32_t fault_for_ms;  /* how long FAULT_BLOCK and FAULT_BUSY_WAIT take */
 };
 
 extern const volatile struct app_config config;

@@ -20,6 +20,8 @@ __attribute__((section(".config"), used)) const volatile struct app_config confi
     .mqtt_keepalive_s = 20,
     .mqtt_client_id = "lockstep",
     .mqtt_topic = "lockstep/count",
+    .watchdog_pin = NO_PIN,
+    .fault_for_ms = 40000,
 };
 
 /* Fills .data, clears .bss, and tells the system where the heap may begin. */

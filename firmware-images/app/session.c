@@ -24,6 +24,7 @@ static void connect(void)
         log_line("connected");
         state = IS_OPEN;
         protocol()->open();
+        fault_moment(MOMENT_CONNECTION);
     } else {
         log_line("connection failed");
         session_close("not connected");
@@ -57,6 +58,8 @@ void session_resume(void)
 
 void session_loop(void)
 {
+    if (config.check_pending && cloud_update_pending())
+        return;
     switch (state) {
     case WAITS_FOR_CLOUD:
         if (cloud_connected())

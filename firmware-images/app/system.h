@@ -32,6 +32,7 @@
 #define hal_delay_ms EXPORT(0, 2, void (*)(uint32_t ms))
 #define hal_millis EXPORT(0, 5, uint32_t (*)(void))
 
+#define rt_malloc EXPORT(4, 0, void *(*)(size_t bytes))
 #define rt_snprintf EXPORT(4, 7, int (*)(char *, size_t, const char *, ...))
 #define rt_vsnprintf EXPORT(4, 9, int (*)(char *, size_t, const char *, va_list))
 
@@ -43,6 +44,8 @@
 
 #define hal_pin_mode EXPORT(20, 2, void (*)(uint16_t pin, int mode))
 #define hal_gpio_write EXPORT(20, 4, void (*)(uint16_t pin, uint8_t level))
+
+#define core_reset EXPORT(28, 5, void (*)(void))
 
 #define socket_active_status EXPORT(32, 0, uint8_t (*)(uint32_t socket))
 #define socket_valid EXPORT(32, 1, uint8_t (*)(uint32_t socket))

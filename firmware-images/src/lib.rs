@@ -17,6 +17,7 @@ mod flash;
 mod hex_file;
 mod image;
 mod inspect;
+mod map_file;
 pub mod module;
 mod platform;
 mod set;
@@ -31,7 +32,8 @@ pub use flash::{
 pub use hex_file::{HexError, HexFile, parse as parse_hex};
 pub use image::{Format, Image, ImageError, LocatedModule, Segment};
 pub use inspect::{Extent, Inspection, ModuleInspection, Vectors, inspect, inspect_bytes};
+pub use map_file::{MapError, parse as parse_map};
 pub use module::{Dependency, Module, ModuleError, ModuleFunction, ModuleInfo, ModuleSuffix};
 pub use platform::{ELECTRON, platform_name};
-pub use set::{FirmwareSet, IMAGES_VARIABLE, images_dir, load_set, load_set_from};
+pub use set::{FirmwareSet, IMAGES_VARIABLE, images_dir, load_set, load_set_from, load_set_with, read_vendor_file};
 pub use symbols::{Symbol, SymbolKind, SymbolTable};

@@ -68,24 +68,45 @@ pub fn load_set(version: &str) -> Result<FirmwareSet, ImageError> {
 
 /// Loads a set from a folder. Each file's SHA-256 is checked.
 pub fn load_set_from(dir: &Path, version: &str) -> Result<FirmwareSet, ImageError> {
+    load_set_with(version, |file| read_vendor_file(dir, version, file))
+}
+
+/// Loads a set whose files `read` gives, checked or not: it is checked here.
+pub fn load_set_with<E: From<ImageError>>(
+    version: &str,
+    mut read: impl FnMut(&'static VendorFile) -> Result<Vec<u8>, E>,
+) -> Result<FirmwareSet, E> {
     let set = catalogue::set(version).ok_or_else(|| unknown_version(version))?;
     let mut images = Vec::new();
     for file in set.files {
-        let path = cached_path(dir, file);
-        let bytes = match std::fs::read(&path) {
-            Ok(bytes) => bytes,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                return Err(ImageError::NotFetched { version: version.to_owned(), path });
-            }
-            Err(source) => return Err(ImageError::Io { path, source }),
-        };
-        let found = sha256(&bytes);
-        if found != file.sha256 {
-            return Err(ImageError::HashDiffers { path, expected: file.sha256, found });
-        }
+        let bytes = read(file)?;
+        let path = cached_path(&images_dir(), file);
+        check_vendor_file(&path, file, &bytes)?;
         images.push(Image::parse(&path.display().to_string(), &bytes, None)?);
     }
     Ok(FirmwareSet { version: version.to_owned(), images })
+}
+
+/// A vendor's file of this version from the folder of fetched images; its SHA-256 is checked.
+pub fn read_vendor_file(dir: &Path, version: &str, file: &VendorFile) -> Result<Vec<u8>, ImageError> {
+    let path = cached_path(dir, file);
+    let bytes = match std::fs::read(&path) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            return Err(ImageError::NotFetched { version: version.to_owned(), path });
+        }
+        Err(source) => return Err(ImageError::Io { path, source }),
+    };
+    check_vendor_file(&path, file, &bytes)?;
+    Ok(bytes)
+}
+
+fn check_vendor_file(path: &Path, file: &VendorFile, bytes: &[u8]) -> Result<(), ImageError> {
+    let found = sha256(bytes);
+    if found != file.sha256 {
+        return Err(ImageError::HashDiffers { path: path.to_owned(), expected: file.sha256, found });
+    }
+    Ok(())
 }
 
 pub(crate) fn unknown_version(version: &str) -> ImageError {

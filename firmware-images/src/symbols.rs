@@ -2,6 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+/// Longer names are shown as they are: demangled they say no more to a reader.
+const LONGEST_MANGLED: usize = 2048;
+
 /// What a symbol names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -25,6 +28,15 @@ pub struct Symbol {
     pub kind: SymbolKind,
     /// The name as the file has it (C++ names mangled).
     pub name: String,
+}
+
+impl Symbol {
+    /// The name as its source has it: C++ names demangled, others as they are.
+    pub fn readable_name(&self) -> String {
+        let is_mangled = self.name.starts_with("_Z") && self.name.len() <= LONGEST_MANGLED;
+        let demangled = is_mangled.then(|| cpp_demangle::Symbol::new(&self.name).ok()?.demangle().ok()).flatten();
+        demangled.unwrap_or_else(|| self.name.clone())
+    }
 }
 
 /// Symbols in order of address.

@@ -1,20 +1,21 @@
 //! Flash memory interface (PM0059): unlock sequences, programming, erasing, option bytes, one-time programmable area.
 //!
 //! The array itself belongs to the machine ([`Memory`](crate::Memory)); this is the controller in front of it. A
-//! programmed value is in the array at once, an erased sector when its busy time is over; a reset in between leaves
-//! the sector partly erased ([`FlashController::abort`]).
+//! programmed value is in the array at once, an erased sector when its busy time is over; a reset or a power cut in
+//! between leaves something in between ([`FlashController::abort`]).
 //!
 //! Approximated: the accelerator (prefetch, caches) has no state, its enable bits only store; read protection is
 //! stored and not enforced (there is no debug port to keep out).
 
 mod information;
+mod interrupted;
 mod operation;
 mod table;
 
 use serde::{Deserialize, Serialize};
 
 pub use information::{INFORMATION_BASE, INFORMATION_END, UniqueId};
-pub use operation::{ARRAY_BASE, ARRAY_SIZE, Sector, sector_of, sectors};
+pub use operation::{ARRAY_BASE, ARRAY_SIZE, OperationKind, OperationStarted, Sector, sector_of, sectors};
 
 use information::Information;
 use operation::Operation;
@@ -59,6 +60,9 @@ pub struct FlashController {
     operation: Operation,
     /// BSY until this instant; the last operation's end even when it is past.
     busy_until_ps: u64,
+    /// Program and erase operations begun since power-on, for observers.
+    operations: u64,
+    last_operation: Option<OperationStarted>,
     /// Time of one program operation, drawn at the first.
     program_us: Option<u64>,
     information: Information,
@@ -73,6 +77,8 @@ impl FlashController {
             option_unlock: Unlock::First,
             operation: Operation::Idle,
             busy_until_ps: 0,
+            operations: 0,
+            last_operation: None,
             program_us: None,
             information: Information::new(unique_id),
         }
@@ -82,6 +88,16 @@ impl FlashController {
     /// during a program or erase operation stalls the bus).
     pub fn busy_until_ps(&self) -> u64 {
         self.busy_until_ps
+    }
+
+    /// Program and erase operations begun since the machine was made: for observers.
+    pub fn operations(&self) -> u64 {
+        self.operations
+    }
+
+    /// The last of them, for observers.
+    pub fn last_operation(&self) -> Option<OperationStarted> {
+        self.last_operation
     }
 
     /// Whether the accelerator's instruction cache is on (ACR.ICEN).
@@ -110,22 +126,11 @@ impl FlashController {
         self.information.read(address, size)
     }
 
-    /// A system reset: registers start anew, the option bytes are loaded (PM0059 2.5.1), an erase under way stops
-    /// where it is.
+    /// A system reset: registers start anew, the option bytes are loaded (PM0059 2.5.1), an operation under
+    /// way stops where it is.
     pub fn system_reset(&mut self, cx: &mut Cx<'_>) {
         self.abort(cx);
         self.reset();
-    }
-
-    /// Stops an erase half-way, as a reset or a power cut does: a drawn part of what was to be erased is.
-    pub fn abort(&mut self, cx: &mut Cx<'_>) {
-        self.update(cx);
-        if let Operation::Erase { offset, length, .. } = self.operation {
-            let erased = cx.decisions.draw(cx.now.time_ps, "flash", "aborted_erase_bytes", 0, length.into());
-            cx.memory.flash_erase(offset, (erased as u32).min(length));
-        }
-        self.operation = Operation::Idle;
-        self.busy_until_ps = self.busy_until_ps.min(cx.now.time_ps);
     }
 
     fn error(&mut self, flag: u32) {
@@ -142,7 +147,7 @@ impl FlashController {
             return;
         }
         match std::mem::replace(&mut self.operation, Operation::Idle) {
-            Operation::Idle | Operation::Program => {}
+            Operation::Idle | Operation::Program { .. } => {}
             Operation::Erase { offset, length } => {
                 cx.memory.flash_erase(offset, length);
                 self.regs[CR] &= !STRT;

@@ -10,11 +10,10 @@
 mod file;
 mod writer;
 
-use std::fmt;
-
 use lockstep_gateway_protocol::{Inbound, Outbound};
 use serde::{Deserialize, Serialize};
 
+pub use crate::hash::Hash;
 pub use file::{Recording, RecordingError};
 pub use writer::RecordingWriter;
 
@@ -25,22 +24,6 @@ const LENGTH_BYTES: usize = 4;
 const CHECKSUM_BYTES: usize = 16;
 /// A frame's body at most. The largest entry holds one payload of the gateway's protocol.
 const BODY_BYTES_MAX: usize = 64 << 10;
-
-/// A hash that prints as hexadecimal digits.
-#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Hash(pub [u8; 32]);
-
-impl fmt::Display for Hash {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
-    }
-}
-
-impl fmt::Debug for Hash {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
 
 /// What was recorded: enough to tell whether a run that shall repeat it is the same at its beginning.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

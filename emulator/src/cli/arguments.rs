@@ -25,6 +25,15 @@ pub struct Cli {
 pub enum Command {
     /// Run firmware.
     Run(Box<RunArguments>),
+    /// Run a scenario many times, each time with another seed and another filling of what it leaves open.
+    Hunt(HuntArguments),
+    /// Run again what a trace recorded, and compare everything with it.
+    Replay(ReplayArguments),
+    /// Say where two traces differ first: choice, record, state, instruction, register, address, part.
+    Diff(DiffArguments),
+    /// Say what a trace holds.
+    #[command(subcommand, arg_required_else_help = true)]
+    Trace(TraceCommand),
     /// Serve the modem on a pseudo-terminal, in real time, to any program that talks to a modem.
     Modem(ModemArguments),
     /// Say what files are: format, vectors, modules, checks, symbols.
@@ -51,6 +60,18 @@ pub enum Pace {
     Real,
     /// As fast as the host can until something leaves for the real network, then not faster than real time.
     Outside,
+}
+
+/// Whose files a trace holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum TraceImages {
+    /// All: the trace can be replayed anywhere.
+    #[default]
+    All,
+    /// All but the vendor's images, which a replay takes from the folder of fetched ones.
+    Own,
+    /// Nobody's.
+    None,
 }
 
 const RUN_EXIT_CODES: &str = "Exit codes: 0 done, 1 an expectation failed (--strict, --until, --cloud COMMAND, the guest's exit status), \
@@ -139,6 +160,22 @@ pub struct RunArguments {
     /// Write what passes by the modem to a pcapng file: IP packets, its AT dialogue and its serial line.
     #[arg(long, value_name = "FILE")]
     pub pcap: Option<PathBuf>,
+    /// Record a trace as the run goes on: what is needed to run again, and what was observed (`lockstep replay`).
+    #[arg(long, value_name = "FILE", conflicts_with = "snapshot_in")]
+    pub trace: Option<PathBuf>,
+    /// Whose files the trace holds; of the others it has the hashes, and a replay looks for them where they were.
+    #[arg(long, value_enum, value_name = "WHOSE", requires = "trace", default_value_t)]
+    pub trace_images: TraceImages,
+    /// Explain: a page for the moment of each fault, lock-up or SOS, else for the end of the run. With --json it is part
+    /// of the summary.
+    #[arg(long)]
+    pub explain: bool,
+    /// Linker map file (GNU ld) of an image, for the names of its functions. May be given several times.
+    #[arg(long, value_name = "FILE")]
+    pub map: Vec<PathBuf>,
+    /// ELF file that is read only for the names of its functions. May be given several times.
+    #[arg(long, value_name = "FILE")]
+    pub symbols: Vec<PathBuf>,
     /// Write the machine's whole state at the end of the run.
     #[arg(long, value_name = "FILE")]
     pub snapshot_out: Option<PathBuf>,
@@ -147,12 +184,54 @@ pub struct RunArguments {
     #[arg(
         long,
         value_name = "[HOST]:PORT",
-        conflicts_with_all = ["gateway", "record", "replay", "hash_every", "pcap", "until", "pace", "semihosting"]
+        conflicts_with_all = ["gateway", "record", "replay", "hash_every", "pcap", "until", "pace", "semihosting", "trace"]
     )]
     pub gdb: Option<String>,
     /// Go on from a state that --snapshot-out wrote; --for then counts from there.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["files", "firmware", "app", "dct", "seed", "set", "no_cloud"])]
     pub snapshot_in: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Exit codes: 0 identical (whatever was found in the run), 2 bad usage or input, 5 divergence.")]
+pub struct ReplayArguments {
+    /// The trace.
+    pub trace: PathBuf,
+    /// Replay to this virtual time: a number and us, ms, s, m or h.
+    #[arg(long, value_name = "TIME", value_parser = parse_duration_ps)]
+    pub until: Option<u64>,
+    /// Print one JSON object a line; the last one is the summary.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Exit codes: 0 no difference, 2 bad usage or input, 5 they differ.")]
+pub struct DiffArguments {
+    /// A trace.
+    pub first: PathBuf,
+    /// Another one.
+    pub second: PathBuf,
+    /// Compare what is recorded, and run nothing again.
+    #[arg(long)]
+    pub no_run: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum TraceCommand {
+    /// Head, frames, what was recorded, findings.
+    Info {
+        /// The trace.
+        trace: PathBuf,
+        /// Print one JSON object.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Every record in a line.
+    Records {
+        /// The trace.
+        trace: PathBuf,
+    },
 }
 
 /// How the modem is found by the first program that connects.
@@ -191,6 +270,47 @@ pub struct ModemArguments {
     /// modem that is off.
     #[arg(long, value_enum, default_value_t)]
     pub power: PowerAtStart,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Exit codes: 0 nothing found, 2 bad usage or input, 3 guest faults found, 4 hangs or failures found."
+)]
+pub struct HuntArguments {
+    /// The scenario.
+    pub scenario: PathBuf,
+    /// Runs of each device.
+    #[arg(long, default_value_t = 1000)]
+    pub runs: u64,
+    /// Seed of the first of them.
+    #[arg(long, default_value_t = 1)]
+    pub first_seed: u64,
+    /// Runs at once.
+    #[arg(long, default_value_t = default_jobs())]
+    pub jobs: usize,
+    /// Vendor's firmware versions to hunt on, instead of the scenario's.
+    #[arg(long, value_name = "VERSION", value_delimiter = ',')]
+    pub firmware: Vec<String>,
+    /// Variants of the scenario to hunt on; all if none is named.
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    pub variant: Vec<String>,
+    /// Write a line of JSON for each run; a file that is there is gone on with.
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Run this seed only, and show what happens in it.
+    #[arg(long, value_name = "SEED")]
+    pub show: Option<u64>,
+    /// Runs to spend on making the first run of each cause small; 0 is none.
+    #[arg(long, value_name = "RUNS", default_value_t = 100)]
+    pub minimise: usize,
+    /// Print one JSON object a line.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// As many as the host has cores.
+fn default_jobs() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 #[derive(Debug, Args)]

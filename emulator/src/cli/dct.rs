@@ -15,7 +15,7 @@ use lockstep::setup::load::{build_dct, read_dct};
 pub fn dct(command: &DctCommand) -> Result<Outcome, CliError> {
     match command {
         DctCommand::Build { spec, output } => {
-            let dct = build_dct(spec, &Disk.read(spec)?)?;
+            let dct = build_dct(spec, &Disk.read(spec)?, &mut Disk)?;
             write_whole(output, dct.bytes())?;
         }
         DctCommand::Show { file, json } => show(file, *json)?,

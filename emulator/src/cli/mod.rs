@@ -6,17 +6,22 @@ mod dct;
 mod debug;
 mod error;
 mod exception_names;
+mod explain;
 mod hashes;
+mod hunt;
 mod images;
 mod logging;
 mod modem;
 pub mod output;
 pub mod outside;
+mod replay;
 mod run;
 mod settings;
 pub mod show;
+mod shown;
 mod snapshot_file;
 mod summary;
+mod trace;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -54,6 +59,10 @@ pub fn main() -> ExitCode {
     logging::start(cli.verbose);
     let outcome = match &cli.command {
         Command::Run(arguments) => run::run(arguments),
+        Command::Hunt(arguments) => hunt::hunt(arguments),
+        Command::Replay(arguments) => replay::replay(arguments),
+        Command::Diff(arguments) => trace::diff(arguments),
+        Command::Trace(command) => trace::trace(command),
         Command::Modem(arguments) => modem::modem(arguments),
         Command::Inspect(arguments) => images::inspect(arguments),
         Command::Images(command) => images::images(command),

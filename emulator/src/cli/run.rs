@@ -1,6 +1,5 @@
 //! `lockstep run`.
 
-use std::collections::BTreeSet;
 use std::io::IsTerminal;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,19 +10,24 @@ use lockstep::semihosting::{HostCall, serve};
 use lockstep::{Machine, Seen, Stop};
 use lockstep_images::SymbolTable;
 
-use super::arguments::Pace;
+use super::arguments::{Pace, TraceImages};
 use super::hashes::Hashes;
 use super::output::Output;
 use super::outside::{Exchanged, Outside};
 use super::show::{Event, Json, Lines, Plain, Show, event_text, event_time_ps, translate};
 use super::summary::{Finding, Summary, not_reached};
-use super::{CliError, Outcome, RunArguments, debug, logging, snapshot_file, stop_on_interrupt};
+use super::{CliError, Outcome, RunArguments, debug, explain, logging, snapshot_file, stop_on_interrupt};
 use crate::pcap::Capture;
 use crate::view::LiveView;
 use lockstep::setup::duration::seconds;
 use lockstep::setup::files::Disk;
+use lockstep::setup::options::stage_name;
 use lockstep::setup::press::{Edge, edges};
-use lockstep::setup::{CloudSpec, DeviceSpec, Parts, load, settings};
+use lockstep::setup::{CloudSpec, DeviceSpec, load};
+use lockstep::trace::{Embed, HASH_EVERY, Noted, Prepared, Recorder, RunSpec, Tracer, Trouble};
+use lockstep::unmodelled::{FirstUse, UnmodelledObserver};
+use lockstep_traces::Plan;
+use lockstep_traces::trace::{Blob, ImageInfo};
 
 /// The machine stops at multiples of this for what is shown and asked for. It has no influence on the run.
 const SLICE_PS: u64 = 10_000_000_000;
@@ -31,20 +35,25 @@ const SLICE_PS: u64 = 10_000_000_000;
 /// `lockstep run`.
 pub fn run(arguments: &RunArguments) -> Result<Outcome, CliError> {
     let compare = arguments.compare_hashes.as_deref().map(Hashes::read).transpose()?;
-    let (mut machine, symbols, title) = make(arguments)?;
+    let mut made = make(arguments)?;
+    load::more_symbols(&arguments.symbols, &arguments.map, &mut made.symbols, &mut Disk)?;
     let capture =
         arguments.pcap.as_deref().map(|path| Capture::create(path).map_err(CliError::io(path))).transpose()?;
     if capture.is_some() {
-        machine.world.state.electron.watch_traffic();
+        made.machine.world.state.electron.watch_traffic();
     }
     let pace = pace(arguments)?;
-    let outside = Outside::open(arguments, &mut machine)?;
+    let outside = Outside::open(arguments, &mut made.machine)?;
+    let trace = record(arguments, &mut made)?;
     let stop = stop_on_interrupt();
-    let (from_ps, from_instructions) = (machine.now().time_ps, machine.instructions());
+    if arguments.explain {
+        made.machine.observer.keep_history();
+    }
+    let (from_ps, from_instructions) = (made.machine.now().time_ps, made.machine.instructions());
     let mut debugged = None;
     if let Some(address) = &arguments.gdb {
-        let left = debug::debug(address, machine, arguments, &stop)?;
-        machine = left.machine;
+        let left = debug::debug(address, made.machine, arguments, &stop)?;
+        made.machine = left.machine;
         debugged = Some((left.edges, left.seen, left.goes_on, left.end_ps));
     }
     let is_live = !arguments.json
@@ -56,12 +65,12 @@ pub fn run(arguments: &RunArguments) -> Result<Outcome, CliError> {
         Box::new(Json::new())
     } else if is_live {
         logging::hold();
-        Box::new(LiveView::start(title, Arc::clone(&stop))?)
+        Box::new(LiveView::start(made.title, Arc::clone(&stop))?)
     } else {
         Box::new(Plain::new())
     };
-    let mut runner = Runner::new(arguments, machine, symbols, compare, show, stop);
-    runner.capture = capture;
+    let mut runner = Runner::new(arguments, made.machine, made.symbols, compare, show, stop);
+    (runner.capture, runner.trace) = (capture, trace);
     (runner.outside, runner.pace) = (outside, pace);
     if let Some((edges, seen, goes_on, end_ps)) = debugged {
         (runner.from_ps, runner.from_instructions, runner.end_ps) = (from_ps, from_instructions, end_ps);
@@ -84,20 +93,62 @@ pub fn run(arguments: &RunArguments) -> Result<Outcome, CliError> {
     runner.summarise()
 }
 
-fn make(arguments: &RunArguments) -> Result<(Machine, SymbolTable, String), CliError> {
+/// A machine, and what a trace of it needs.
+struct Made {
+    machine: Machine,
+    symbols: SymbolTable,
+    title: String,
+    images: Vec<ImageInfo>,
+    blobs: Vec<Blob>,
+}
+
+fn make(arguments: &RunArguments) -> Result<Made, CliError> {
     if let Some(path) = &arguments.snapshot_in {
         let snapshot = snapshot_file::read(path)?;
         let mut machine = Machine::restore(&snapshot, arguments.semihosting)?;
         command(arguments, &mut machine)?;
-        return Ok((machine, SymbolTable::default(), path.display().to_string()));
+        let title = path.display().to_string();
+        return Ok(Made { machine, symbols: SymbolTable::default(), title, images: Vec::new(), blobs: Vec::new() });
     }
-    let mut parts = Parts::default();
-    settings::apply(&mut parts, &arguments.set)?;
-    let guest = load::load(&device(arguments), &mut Disk)?;
-    let mut machine = parts.machine(guest.flash, arguments.seed, arguments.semihosting, guest.cloud)?;
-    command(arguments, &mut machine)?;
+    let embed = match arguments.trace_images {
+        TraceImages::All => Embed::All,
+        TraceImages::Own => Embed::Own,
+        TraceImages::None => Embed::None,
+    };
+    let mut disk = Disk;
+    let mut files = Noted::new(&mut disk, embed);
+    let Prepared { machine, symbols, images } =
+        spec(arguments).prepare(arguments.seed, &Plan::default(), &mut files)?;
+    let blobs = files.into_blobs();
     let title = arguments.firmware.as_ref().map_or_else(|| "own images".to_owned(), |v| format!("firmware {v}"));
-    Ok((machine, guest.symbols, title))
+    Ok(Made { machine, symbols, title, images, blobs })
+}
+
+/// Begins the trace that is wanted.
+fn record(arguments: &RunArguments, made: &mut Made) -> Result<Option<Tracer>, CliError> {
+    let Some(path) = &arguments.trace else { return Ok(None) };
+    let hash_every = arguments.hash_every.unwrap_or(HASH_EVERY);
+    let has_outside = arguments.gateway.is_some() || arguments.replay.is_some();
+    let (run, images) = (spec(arguments).text()?, std::mem::take(&mut made.images));
+    let head = lockstep::trace::head(&mut made.machine, images, run, &made.blobs, hash_every, has_outside);
+    let recorder = Recorder::create(path, &head, &made.blobs)?;
+    made.blobs.clear();
+    Ok(Some(Tracer::recording(recorder, hash_every, &mut made.machine)))
+}
+
+/// The run, as a trace keeps it.
+fn spec(arguments: &RunArguments) -> RunSpec {
+    let commands = arguments.cloud.iter().filter_map(|argument| argument.0.as_ref());
+    RunSpec {
+        device: device(arguments),
+        set: arguments.set.clone(),
+        cloud: commands.map(|command| command.text().to_owned()).collect(),
+        press: arguments.press.clone(),
+        semihosting: arguments.semihosting,
+        for_ps: arguments.for_ps,
+        until: arguments.until.map(|stage| stage_name(stage).to_owned()),
+        strict: arguments.strict,
+    }
 }
 
 /// What the device is made of.
@@ -152,6 +203,7 @@ struct Runner<'a> {
     compare: Option<Hashes>,
     show: Box<dyn Show>,
     capture: Option<Capture>,
+    trace: Option<Tracer>,
     stop: Arc<AtomicBool>,
     outside: Outside,
     pace: Pace,
@@ -168,7 +220,7 @@ struct Runner<'a> {
     pending: Vec<Event>,
     led_changes: usize,
     rtos: RtosObserver,
-    reported: BTreeSet<String>,
+    unmodelled: UnmodelledObserver,
     findings: Vec<Finding>,
     exited: bool,
     started: Instant,
@@ -191,7 +243,8 @@ impl<'a> Runner<'a> {
         let next_hash = (from_instructions / every + 1).saturating_mul(every);
         let mut edges = edges(&arguments.press).into_iter();
         let next_edge = edges.find(|edge| edge.at_ps >= from_ps);
-        let reported = machine.world.state.ledger.entries().keys().cloned().collect();
+        let mut machine = machine;
+        let unmodelled = UnmodelledObserver::new(&mut machine);
         Self {
             arguments,
             machine,
@@ -199,6 +252,7 @@ impl<'a> Runner<'a> {
             compare,
             show,
             capture: None,
+            trace: None,
             stop,
             outside: Outside::Nobody,
             pace: Pace::Free,
@@ -214,7 +268,7 @@ impl<'a> Runner<'a> {
             pending: Vec::new(),
             led_changes: 0,
             rtos: RtosObserver::default(),
-            reported,
+            unmodelled,
             findings: Vec::new(),
             exited: false,
             started: Instant::now(),
@@ -277,6 +331,14 @@ impl<'a> Runner<'a> {
     }
 
     fn take_exchanged(&mut self, exchanged: Exchanged) {
+        if let Some(trace) = &mut self.trace {
+            for outbound in exchanged.outbound {
+                trace.outbound(&self.machine, outbound.time_ps, outbound.event);
+            }
+            for (time_ps, event) in exchanged.inbound {
+                trace.inbound(&self.machine, time_ps, event);
+            }
+        }
         self.pending.extend(exchanged.crossings.into_iter().map(Event::Crossing));
         self.findings.extend(exchanged.findings);
         self.exited |= exchanged.is_over;
@@ -285,15 +347,22 @@ impl<'a> Runner<'a> {
     /// Runs up to a time; hashes on the way.
     fn advance(&mut self, to_ps: u64) -> Result<(), CliError> {
         while self.machine.now().time_ps < to_ps {
-            let stop = if self.arguments.hash_every.is_some() {
-                self.machine.run_until_instruction(self.next_hash, to_ps)?
-            } else {
-                self.machine.run_until_ps(to_ps)?
+            let trace_hash = self.trace.as_ref().map_or(u64::MAX, Tracer::next_hash);
+            let stop = match self.next_hash.min(trace_hash) {
+                u64::MAX => self.machine.run_until_ps(to_ps)?,
+                next_hash => self.machine.run_until_instruction(next_hash, to_ps)?,
             };
             if stop == Stop::HostCall {
                 self.host_call();
                 if self.exited {
                     return Ok(());
+                }
+            }
+            if self.machine.instructions() >= trace_hash {
+                // What happened before comes before.
+                self.report()?;
+                if let Some(trace) = &mut self.trace {
+                    trace.state(&mut self.machine);
                 }
             }
             if let Some(every) = self.arguments.hash_every
@@ -330,6 +399,9 @@ impl<'a> Runner<'a> {
         let time_ps = self.machine.now().time_ps;
         match serve(&mut self.machine) {
             HostCall::Continue(bytes) => {
+                if let Some(trace) = &mut self.trace {
+                    trace.console(&self.machine, time_ps, &bytes);
+                }
                 for byte in bytes {
                     self.pending.extend(self.lines.byte("guest", byte, time_ps));
                 }
@@ -345,7 +417,10 @@ impl<'a> Runner<'a> {
     }
 
     fn press(&mut self, edge: Edge) {
-        tracing::info!("{} s: {:?} {}", seconds(edge.at_ps), edge.button, if edge.down { "down" } else { "up" });
+        tracing::info!("{} s: {edge}", seconds(edge.at_ps));
+        if let Some(trace) = &mut self.trace {
+            trace.input(&self.machine, self.machine.now().time_ps, edge.to_string());
+        }
         debug::press(&mut self.machine, edge);
     }
 
@@ -364,6 +439,11 @@ impl<'a> Runner<'a> {
             }
             capture.advance(time_ps)
         })?;
+        if let Some(trace) = &mut self.trace {
+            trace.observe(&mut self.machine, &seen);
+        }
+        let unmodelled = self.unmodelled.look(&mut self.machine).into_iter();
+        let unmodelled = unmodelled.map(|FirstUse { time_ps, name, pc }| Event::Unmodelled { time_ps, name, pc });
         let mut events = std::mem::take(&mut self.pending);
         events.extend(seen.into_iter().filter_map(|seen| translate(seen, &mut self.lines)));
         events.extend(self.lines.stale(time_ps));
@@ -371,7 +451,7 @@ impl<'a> Runner<'a> {
         let new_changes = changes.get(self.led_changes..).unwrap_or_default().iter();
         events.extend(new_changes.map(|change| Event::Led { time_ps: change.time_ps, state: change.state }));
         self.led_changes = changes.len();
-        events.extend(self.newly_unmodelled());
+        events.extend(unmodelled);
         events.sort_by_key(event_time_ps);
         for event in &events {
             self.show.event(event, &self.symbols)?;
@@ -392,29 +472,17 @@ impl<'a> Runner<'a> {
         }
     }
 
-    /// Compares entries instead of draining the ledger's own list, which belongs to the simulated state.
-    fn newly_unmodelled(&mut self) -> Vec<Event> {
-        let state = &mut self.machine.world.state;
-        let commands = state.electron.modem.ledger().entries();
-        let is_known = self.reported.len() == commands.len() + state.ledger.entries().len();
-        if is_known {
-            return Vec::new();
+    /// Why the run ended.
+    fn reason(&self) -> &'static str {
+        if self.stop.load(Ordering::Relaxed) {
+            "interrupted"
+        } else if self.exited {
+            "the guest ended it, or it was of no more use"
+        } else if self.machine.now().time_ps >= self.end_ps {
+            "time is up"
+        } else {
+            "what it was to run for was reached"
         }
-        let mut events = Vec::new();
-        let commands: Vec<(String, u64)> =
-            commands.iter().map(|(name, entry)| (format!("modem: {name}"), entry.first_time_ps)).collect();
-        for (name, time_ps) in commands {
-            if self.reported.insert(name.clone()) {
-                events.push(Event::Unmodelled { time_ps, name, pc: None });
-            }
-        }
-        for (name, entry) in state.ledger.entries() {
-            if self.reported.insert(name.clone()) {
-                let (time_ps, pc) = (entry.first_time_ps, Some(entry.first_pc));
-                events.push(Event::Unmodelled { time_ps, name: name.clone(), pc });
-            }
-        }
-        events
     }
 
     fn is_over(&self) -> bool {
@@ -444,7 +512,9 @@ impl<'a> Runner<'a> {
         std::thread::sleep(ahead);
     }
 
+    /// Ends the trace, and prints how the run went.
     fn summarise(&mut self) -> Result<Outcome, CliError> {
+        let reason = self.reason();
         let tasks = self.rtos.look(&self.machine);
         let mut summary = Summary {
             machine: &mut self.machine,
@@ -455,14 +525,53 @@ impl<'a> Runner<'a> {
             from_instructions: self.from_instructions,
             tasks,
         };
-        let outcome = summary.judge();
+        let mut outcome = summary.judge();
+        if let Some(trace) = &mut self.trace {
+            for Finding { kind, time_ps, text } in &summary.findings {
+                trace.finding(*time_ps, kind, text);
+            }
+            trace.finish(summary.machine, reason);
+            summary.findings.extend(trace.trouble().map(|trouble| trouble_finding(&trouble, summary.machine)));
+            outcome = summary.outcome();
+        }
+        let explanations = match self.arguments.explain {
+            true => explain::explanations(summary.machine, summary.symbols, &summary.findings),
+            false => Vec::new(),
+        };
         let mut output = Output::new();
         if self.arguments.json {
-            output.json(&summary.json(outcome))?;
+            let mut json = summary.json(outcome);
+            if let (true, Some(json)) = (self.arguments.explain, json.as_object_mut()) {
+                json.insert("explanations".to_owned(), serde_json::json!(explanations));
+            }
+            output.json(&json)?;
         } else {
             output.text(&summary.text(outcome))?;
+            for explanation in &explanations {
+                output.text(&format!("\n{}", lockstep::explain::page(explanation)))?;
+            }
         }
         output.finish()?;
         Ok(outcome)
+    }
+}
+
+/// What is wrong with the trace, or with the run against it.
+pub fn trouble_finding(trouble: &Trouble, machine: &Machine) -> Finding {
+    match trouble {
+        Trouble::Lost(text) => Finding { kind: "trace_incomplete", time_ps: machine.now().time_ps, text: text.clone() },
+        Trouble::Unreadable(text) => Finding { kind: "divergence", time_ps: machine.now().time_ps, text: text.clone() },
+        Trouble::Divergence(divergence) => {
+            let equal = match divergence.last_equal {
+                Some(state) => format!(
+                    "the last equal state is after {} instructions, at {} s",
+                    state.instructions,
+                    seconds(state.time_ps)
+                ),
+                None => "no state was compared before".to_owned(),
+            };
+            let text = format!("{}; noticed after {} instructions; {equal}", divergence.text, divergence.instructions);
+            Finding { kind: "divergence", time_ps: divergence.time_ps, text }
+        }
     }
 }

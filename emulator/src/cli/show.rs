@@ -333,6 +333,10 @@ pub fn translate(seen: Seen, lines: &mut Lines) -> Option<Event> {
         Seen::At(entry) => Event::At(entry),
         Seen::Serial { usart, byte, now } => return lines.byte(&port_name(usart), byte, now.time_ps),
         Seen::Line(_) | Seen::Packet(_) => return None,
+        Seen::ExternalWatchdog { now } => {
+            let text = "the watchdog on the reset pin pulls it low".to_owned();
+            Event::Text { port: "board".to_owned(), time_ps: now.time_ps, text }
+        }
         Seen::Datagram(datagram) => Event::Datagram(datagram),
         Seen::Cloud(event) => Event::Cloud(event),
         Seen::Fault(fault) => Event::Fault(fault),

@@ -22,7 +22,7 @@ use lockstep::setup::options::{STAGES, stage_name};
 #[derive(Clone, Debug, Serialize)]
 pub struct Finding {
     /// `guest_fault`, `lock_up`, `unmodelled`, `stage_not_reached`, `command_failed`, `exit_status`, `breakpoint`,
-    /// `gateway_lost` or `divergence`.
+    /// `gateway_lost`, `trace_incomplete` or `divergence`.
     pub kind: &'static str,
     /// When, in picoseconds.
     pub time_ps: u64,
@@ -90,6 +90,11 @@ impl Summary<'_> {
         found.append(&mut self.findings);
         found.sort_by_key(|finding| finding.time_ps);
         self.findings = found;
+        self.outcome()
+    }
+
+    /// What the findings amount to.
+    pub fn outcome(&self) -> Outcome {
         self.findings.iter().map(Finding::outcome).max().unwrap_or(Outcome::Done)
     }
 

@@ -68,6 +68,7 @@ fn describe(seen: &Seen) -> (u64, String) {
             (fault.now.time_ps, format!("FAULT {bit} at {:#010x}, LR {:#010x}", fault.pc, fault.lr))
         }
         Seen::Reset(reset) => (reset.now.time_ps, format!("reset: {:?}", reset.cause)),
+        Seen::ExternalWatchdog { now } => (now.time_ps, "the watchdog on the reset pin".to_owned()),
         Seen::LockUp { now, pc } => (now.time_ps, format!("LOCK-UP at {pc:#010x}")),
         Seen::Datagram(datagram) => (
             datagram.time_ps,

@@ -4,8 +4,10 @@ use lockstep_engine::CoreRegisters;
 
 use super::{CoreState, GuestFault, Machine, MachineError, Stop};
 use crate::core::entry::{self, LockUp, masks};
+use crate::core::exceptions::PEND_SV;
 use crate::core::faults::{Fault, HFSR_DEBUGEVT};
 use crate::core::scs::{CCR_BFHFNMIGN, SCR_SLEEPONEXIT};
+use crate::explain::Reason;
 use crate::semihosting::HOST_CALL;
 
 impl Machine {
@@ -14,7 +16,9 @@ impl Machine {
             Ok(()) => Stop::Limit,
             Err(LockUp) => {
                 self.core = CoreState::LockedUp;
-                self.observer.locked_up(self.now(), self.instructions, self.engine.registers().pc);
+                let registers = self.engine.registers();
+                self.observer.locked_up(self.now(), self.instructions, registers.pc);
+                self.keep_moment(Reason::LockUp, &registers);
                 Stop::LockUp
             }
         }
@@ -22,10 +26,21 @@ impl Machine {
 
     pub(super) fn fault(&mut self, fault: Fault) -> Stop {
         let registers = self.engine.registers();
-        self.observer
-            .fault(GuestFault { now: self.now(), pc: registers.pc, fault, lr: registers.lr }, self.instructions);
+        let seen = self.saw_fault(&registers, fault);
         let raised = entry::raise_fault(&mut self.world.state.scs, &registers, fault);
+        self.keep_moment(Reason::Fault(seen), &registers);
         self.or_lock_up(raised)
+    }
+
+    fn saw_fault(&mut self, registers: &CoreRegisters, fault: Fault) -> GuestFault {
+        let seen = GuestFault { now: self.now(), pc: registers.pc, fault, lr: registers.lr };
+        self.observer.fault(seen, self.instructions);
+        seen
+    }
+
+    pub(super) fn keep_moment(&mut self, reason: Reason, registers: &CoreRegisters) {
+        let at = (self.now(), self.instructions);
+        self.observer.keep_moment(reason, at, registers, &self.world);
     }
 
     /// A data access that the bus refused. With CCR.BFHFNMIGN code at priority -1 or -2 goes on after it: that is how
@@ -75,9 +90,9 @@ impl Machine {
         let (exc_return, fault) = entry::push_frame(registers, &self.world.state.scs, &mut self.world.memory);
         let mut outcome = Ok(());
         if let Some(fault) = fault {
-            self.observer
-                .fault(GuestFault { now: self.now(), pc: registers.pc, fault, lr: registers.lr }, self.instructions);
+            let seen = self.saw_fault(registers, fault);
             outcome = entry::raise_derived(&mut self.world.state.scs, registers, fault);
+            self.keep_moment(Reason::Fault(seen), registers);
         }
         self.engine.set_registers(registers);
         if outcome.is_err() {
@@ -101,7 +116,11 @@ impl Machine {
         self.event = true;
         match entered {
             Ok(exception) => {
-                self.observer.exception(exception, self.world.state.clock.at(self.cycles), self.instructions);
+                let now = self.world.state.clock.at(self.cycles);
+                self.observer.exception(exception, now, self.instructions);
+                if exception == PEND_SV {
+                    self.observer.switching(&self.world.memory, registers.psp, now);
+                }
                 Ok(Stop::Limit)
             }
             Err(lock_up) => Ok(self.or_lock_up(Err(lock_up))),
@@ -165,9 +184,9 @@ impl Machine {
         fault: Fault,
         exc_return: u32,
     ) -> Result<Stop, MachineError> {
-        self.observer
-            .fault(GuestFault { now: self.now(), pc: registers.pc, fault, lr: registers.lr }, self.instructions);
+        let seen = self.saw_fault(registers, fault);
         let raised = entry::raise_fault(&mut self.world.state.scs, registers, fault);
+        self.keep_moment(Reason::Fault(seen), registers);
         if raised.is_err() {
             return Ok(self.or_lock_up(raised));
         }

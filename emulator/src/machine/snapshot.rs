@@ -72,8 +72,30 @@ impl Machine {
         self.world.memory.sram.for_each_chunk(|chunk| {
             hasher.update(chunk);
         });
+        hasher.update(self.flash_hash().as_bytes());
+        hasher.finalize()
+    }
+
+    /// Hash of what the firmware has done so far: registers, SRAM, flash, cycles and instructions. Two runs can agree in
+    /// it whose outside worlds differ and have not shown it yet.
+    pub fn guest_hash(&mut self) -> blake3::Hash {
+        let mut hasher = blake3::Hasher::new();
+        let small = (self.engine.registers(), self.core, self.event, self.cycles, self.instructions);
+        match postcard::to_stdvec(&small) {
+            Ok(bytes) => hasher.update(&bytes),
+            Err(error) => hasher.update(error.to_string().as_bytes()),
+        };
+        self.world.memory.sram.for_each_chunk(|chunk| {
+            hasher.update(chunk);
+        });
+        hasher.update(self.flash_hash().as_bytes());
+        hasher.finalize()
+    }
+
+    /// Hash of the content of flash.
+    pub fn flash_hash(&mut self) -> blake3::Hash {
         let generation = self.world.memory.flash_generation;
-        let flash = match self.flash_hash {
+        match self.flash_hash {
             Some((of, hash)) if of == generation => hash,
             _ => {
                 let mut flash = blake3::Hasher::new();
@@ -84,8 +106,6 @@ impl Machine {
                 self.flash_hash = Some((generation, hash));
                 hash
             }
-        };
-        hasher.update(flash.as_bytes());
-        hasher.finalize()
+        }
     }
 }

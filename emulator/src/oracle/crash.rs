@@ -34,6 +34,13 @@ impl Crash {
                 text: format!("the core locked up at {pc:#010x}: no handler runs any more, only a reset helps"),
                 signature: place(*pc),
             }),
+            Seen::ExternalWatchdog { now } => findings.push(Finding {
+                kind: Kind::WatchdogReset,
+                time_ps: now.time_ps,
+                instructions,
+                text: "the watchdog on the reset pin reset the chip".to_owned(),
+                signature: "external".to_owned(),
+            }),
             Seen::Reset(reset) => self.reset(reset.now.time_ps, reset.cause, instructions, findings),
             _ => {}
         }

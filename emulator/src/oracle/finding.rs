@@ -58,6 +58,28 @@ impl Kind {
         Self::Unmodelled,
     ];
 
+    /// Whether nothing of interest follows: the device is dead, or about to reset.
+    pub fn is_fatal(self) -> bool {
+        matches!(self, Self::GuestFault | Self::LockUp | Self::ResetLoop)
+    }
+
+    /// The smaller the graver: of several findings in one run the gravest is taken for the cause of the others.
+    pub fn gravity(self) -> u8 {
+        match self {
+            Self::GuestFault | Self::LockUp => 0,
+            Self::StackOverflow => 1,
+            Self::Panic | Self::WatchdogReset => 2,
+            Self::ResetLoop | Self::Unbootable => 3,
+            Self::Deadlock => 4,
+            Self::Starvation => 5,
+            Self::UnreadData => 6,
+            Self::CloudDeaf => 7,
+            Self::UpdateStalled => 8,
+            Self::UpdateFailed => 9,
+            Self::Unmodelled => 10,
+        }
+    }
+
     /// Its name.
     pub fn name(self) -> &'static str {
         match self {

@@ -4,6 +4,7 @@ mod cloud;
 mod crash;
 mod finding;
 mod limits;
+mod threads;
 
 pub use finding::{Finding, Kind};
 pub use limits::Limits;
@@ -17,6 +18,7 @@ pub struct Oracles {
     limits: Limits,
     crash: crash::Crash,
     cloud: cloud::Cloud,
+    threads: threads::Threads,
 }
 
 impl Oracles {
@@ -32,9 +34,11 @@ impl Oracles {
         for seen in seen {
             self.crash.see(seen, instructions, &mut findings);
             self.cloud.see(seen, instructions, &mut findings);
+            self.threads.see(seen);
         }
         self.crash.look(machine, &mut findings);
         self.cloud.look(machine, &self.limits, &mut findings);
+        self.threads.look(machine, &self.limits, &mut findings);
         findings
     }
 }

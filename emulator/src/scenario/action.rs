@@ -19,6 +19,11 @@ pub enum Action {
     },
     /// `reset`: a pulse on the reset pin.
     Reset,
+    /// `power-cut for TIME`: both supplies of the board are gone.
+    PowerCut {
+        /// For how long, in picoseconds.
+        for_ps: u64,
+    },
     /// `modem EVENT`: a change of the world around the modem, or a fault of it, as `modem.events` has them. One without
     /// `@WHEN` happens now.
     Modem(Event),
@@ -34,9 +39,10 @@ pub enum Action {
 }
 
 /// Each action with its form, beside the commands to the device service.
-const FORMS: [(&str, &str); 5] = [
+const FORMS: [(&str, &str); 6] = [
     ("press", "press mode for TIME"),
     ("reset", "reset"),
+    ("power-cut", "power-cut for TIME"),
     ("modem", "modem WHAT[=VALUE][@WHEN]"),
     ("outage", "outage for TIME"),
     ("set", "set KEY=VALUE"),
@@ -100,8 +106,11 @@ impl Action {
                 }
                 _ => Err(wrong()),
             },
-            "outage" => match split()?.as_slice() {
-                [word, time] if word == "for" => Ok(Self::Outage { for_ps: parse_duration_ps(time)? }),
+            "outage" | "power-cut" => match split()?.as_slice() {
+                [word, time] if word == "for" && verb == "outage" => {
+                    Ok(Self::Outage { for_ps: parse_duration_ps(time)? })
+                }
+                [word, time] if word == "for" => Ok(Self::PowerCut { for_ps: parse_duration_ps(time)? }),
                 _ => Err(wrong()),
             },
             _ => Err(wrong()),
@@ -117,6 +126,7 @@ mod tests {
     fn actions_are_read() {
         assert_eq!(Action::parse("reset"), Ok(Action::Reset));
         assert_eq!(Action::parse("press mode for 3s"), Ok(Action::PressMode { for_ps: 3_000_000_000_000 }));
+        assert_eq!(Action::parse("power-cut for 5s"), Ok(Action::PowerCut { for_ps: 5_000_000_000_000 }));
         assert_eq!(Action::parse("outage for 1m"), Ok(Action::Outage { for_ps: 60_000_000_000_000 }));
         assert!(matches!(Action::parse("ota new.bin"), Ok(Action::Cloud(_))));
         assert!(matches!(Action::parse("modem late_ok=3s@USORD#2"), Ok(Action::Modem(_))));

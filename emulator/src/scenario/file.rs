@@ -137,6 +137,7 @@ struct HuntEntry {
     until: Option<Spanned<String>>,
     settle: Option<Spanned<String>>,
     r#for: Option<Spanned<String>>,
+    recovery: Option<Spanned<String>>,
 }
 
 #[derive(Deserialize)]
@@ -249,6 +250,7 @@ impl Reader<'_> {
             until: self.optional("hunt.until", &entry.until, Condition::parse)?,
             settle_ps: self.duration("hunt.settle", &entry.settle, 0)?,
             for_ps: self.duration("hunt.for", &entry.r#for, for_ps)?,
+            recovery_ps: self.optional("hunt.recovery", &entry.recovery, parse_duration_ps)?,
         })
     }
 

@@ -9,7 +9,8 @@ mod condition;
 mod file;
 mod template;
 
-use lockstep_images::app_config::{self};
+use lockstep_images::app_config;
+use lockstep_images::catalogue::VendorFile;
 
 use crate::setup::files::Files;
 use crate::setup::options::KeyValue;
@@ -125,6 +126,9 @@ pub struct HuntSpec {
     pub settle_ps: u64,
     /// A run is over after this, in picoseconds since it branched off.
     pub for_ps: u64,
+    /// Afterwards the device has so long to come back by itself and to answer the device service, in picoseconds. `None`:
+    /// nobody asks.
+    pub recovery_ps: Option<u64>,
 }
 
 /// A scenario on another device.
@@ -157,7 +161,17 @@ impl Scenario {
         self.steps.iter().enumerate().map(|(index, step)| choices::step(index, step, choices)).collect()
     }
 
-    /// All files that it reads besides vendor firmware, with their contents.
+    /// The files that steps name with their default fillings, or what may be files.
+    pub fn files_of_steps(&self) -> Vec<std::path::PathBuf> {
+        let actions = self.steps.iter().filter_map(|step| Action::parse(&step.action.default_text()).ok());
+        let files = actions.filter_map(|action| match action {
+            Action::Cloud(command) => Some(command.files()),
+            _ => None,
+        });
+        files.flatten().collect()
+    }
+
+    /// Makes an image.
     pub fn read_image(&self, image: &OwnImage, files: &mut dyn Files) -> Result<Vec<u8>, SetupError> {
         let bytes = crate::setup::app::configured(&image.app, &image.set, files)?;
         match image.bytes {
@@ -195,5 +209,13 @@ impl Files for ScenarioFiles<'_> {
 
     fn exists(&self, path: &std::path::Path) -> bool {
         self.made.contains_key(path) || self.files.exists(path)
+    }
+
+    fn place(&self, path: &std::path::Path) -> std::path::PathBuf {
+        self.files.place(path)
+    }
+
+    fn vendor(&mut self, version: &str, file: &'static VendorFile) -> Result<Vec<u8>, SetupError> {
+        self.files.vendor(version, file)
     }
 }

@@ -17,6 +17,7 @@ pub fn act(machine: &mut Machine, planned: &Planned) -> Result<Option<u64>, Setu
             return Ok(Some(now_ps.saturating_add(*for_ps)));
         }
         Action::Reset => machine.tap_reset(),
+        Action::PowerCut { for_ps } => machine.power_cut(*for_ps),
         Action::Cloud(_) => command(machine, planned, now_ps)?,
         Action::Modem(event) => {
             let mut event = event.clone();

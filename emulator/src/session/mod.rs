@@ -11,6 +11,7 @@ mod timeline;
 mod watch;
 
 use lockstep_traces::Plan;
+use lockstep_traces::trace::ImageInfo;
 use serde::{Deserialize, Serialize};
 
 pub use happenings::SerialLines;
@@ -115,6 +116,8 @@ pub struct Started {
     pub session: Session,
     /// Symbols of the images that have some.
     pub symbols: SymbolTable,
+    /// Images in flash.
+    pub images: Vec<ImageInfo>,
 }
 
 impl Session {
@@ -135,11 +138,12 @@ impl Session {
         if let Some(branch) = branch {
             session.branch_as(branch, scenario, &mut files)?;
         }
-        Ok(Started { session, symbols: guest.symbols })
+        Ok(Started { session, symbols: guest.symbols, images: guest.images })
     }
 
     /// Around a machine.
-    pub fn around(machine: Machine, timeline: Timeline, scenario: &Scenario) -> Self {
+    pub fn around(mut machine: Machine, timeline: Timeline, scenario: &Scenario) -> Self {
+        machine.observer.watch_tasks();
         let progress = Progress {
             timeline,
             release_ps: None,

@@ -3,6 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use lockstep_images::catalogue::VendorFile;
+use lockstep_images::{FirmwareSet, images_dir, load_set_with, read_vendor_file};
+
 use super::SetupError;
 
 /// Larger files are none of ours: flash has 1 MB, and an ELF file with its debug information some 20 MB at most.
@@ -14,6 +17,19 @@ pub trait Files {
     fn read(&mut self, path: &Path) -> Result<Vec<u8>, SetupError>;
     /// Whether there is such a file.
     fn exists(&self, path: &Path) -> bool;
+    /// Where a file lies on the disk, or would.
+    fn place(&self, path: &Path) -> PathBuf {
+        path.to_owned()
+    }
+    /// A file of the vendor's images of this version; from the folder of fetched images unless said otherwise.
+    fn vendor(&mut self, version: &str, file: &'static VendorFile) -> Result<Vec<u8>, SetupError> {
+        Ok(read_vendor_file(&images_dir(), version, file)?)
+    }
+}
+
+/// The vendor's images of a version.
+pub fn vendor_set(version: &str, files: &mut dyn Files) -> Result<FirmwareSet, SetupError> {
+    load_set_with(version, |file| files.vendor(version, file))
 }
 
 /// The disk, seen from the working directory.
@@ -67,6 +83,10 @@ impl Files for Folder {
 
     fn exists(&self, path: &Path) -> bool {
         self.folder.join(path).exists()
+    }
+
+    fn place(&self, path: &Path) -> PathBuf {
+        self.folder.join(path)
     }
 }
 

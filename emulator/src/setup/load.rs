@@ -2,15 +2,18 @@
 
 use std::path::{Path, PathBuf};
 
-use lockstep_images::dct::{Dct, DctSpec};
-use lockstep_images::{FlashImage, Image, ModuleFunction, SymbolTable, load_set};
+use lockstep_images::dct::{Dct, DctSpec, KeySource};
+use lockstep_images::{FlashImage, Image, ModuleFunction, SymbolTable};
+use lockstep_traces::Hash;
+use lockstep_traces::trace::ImageInfo;
 use serde::{Deserialize, Serialize};
 
 use super::SetupError;
 use super::app::read_app;
-use super::files::Files;
+use super::files::{Files, vendor_set};
 use super::options::{FileAt, KeyValue};
 use crate::cloud::{self, ServerKey};
+use crate::world::FLASH_BASE;
 
 /// What a device is made of.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,6 +54,8 @@ pub struct Guest {
     pub symbols: SymbolTable,
     /// Whether the device service is wanted.
     pub cloud: bool,
+    /// Images in flash, modules first.
+    pub images: Vec<ImageInfo>,
 }
 
 /// Reads an image.
@@ -66,6 +71,29 @@ pub fn read_image(file: &FileAt, files: &mut dyn Files) -> Result<Image, SetupEr
     })
 }
 
+/// Adds the symbols of files that are given only for theirs: ELF files, and map files of a linker.
+pub fn more_symbols(
+    elf: &[PathBuf],
+    maps: &[PathBuf],
+    symbols: &mut SymbolTable,
+    files: &mut dyn Files,
+) -> Result<(), SetupError> {
+    for path in elf {
+        let image = Image::parse(&path.display().to_string(), &files.read(path)?, None)?;
+        if image.symbols.is_empty() {
+            let reason = "no symbols in it: is it the ELF file of the link, and not stripped?".to_owned();
+            return Err(SetupError::File { path: path.clone(), reason });
+        }
+        symbols.merge(&image.symbols);
+    }
+    for path in maps {
+        let found = lockstep_images::parse_map(&files.read(path)?)
+            .map_err(|error| SetupError::File { path: path.clone(), reason: error.to_string() })?;
+        symbols.merge(&found);
+    }
+    Ok(())
+}
+
 /// Puts everything that a device is made of into flash.
 pub fn load(spec: &DeviceSpec, files: &mut dyn Files) -> Result<Guest, SetupError> {
     let mut own = Vec::new();
@@ -76,7 +104,7 @@ pub fn load(spec: &DeviceSpec, files: &mut dyn Files) -> Result<Guest, SetupErro
         own.push(read_app(path, &spec.app_set, files)?);
     }
     let mut flash = match &spec.firmware {
-        Some(version) => load_set(version)?.flash_with(&own)?,
+        Some(version) => vendor_set(version, files)?.flash_with(&own)?,
         None if own.is_empty() => {
             let text = "nothing to run: give --firmware VERSION, image files, or --snapshot-in FILE";
             return Err(SetupError::Usage(text.to_owned()));
@@ -116,7 +144,29 @@ pub fn load(spec: &DeviceSpec, files: &mut dyn Files) -> Result<Guest, SetupErro
     for image in &own {
         symbols.merge(&image.symbols);
     }
-    Ok(Guest { flash: flash.into_bytes(), symbols, cloud })
+    let images = image_infos(&flash, &own);
+    Ok(Guest { flash: flash.into_bytes(), symbols, cloud, images })
+}
+
+/// The modules in flash, and the images that are none.
+fn image_infos(flash: &FlashImage, own: &[Image]) -> Vec<ImageInfo> {
+    let info = |name: &str, address: u32, bytes: &[u8]| ImageInfo {
+        name: name.to_owned(),
+        address,
+        length: bytes.len() as u64,
+        hash: Hash::of(bytes),
+    };
+    let mut infos = Vec::new();
+    for placed in flash.modules() {
+        let (address, length) = (placed.located.address, placed.located.module.info.length() as usize);
+        let start = address.saturating_sub(FLASH_BASE) as usize;
+        let bytes = flash.bytes().get(start..).unwrap_or_default();
+        infos.push(info(&placed.name, address, bytes.get(..length).unwrap_or(bytes)));
+    }
+    for image in own.iter().filter(|image| image.modules.is_empty()) {
+        infos.extend(image.segments.iter().map(|segment| info(&image.name, segment.address, &segment.bytes)));
+    }
+    infos
 }
 
 /// Decides whether the device service is there, and gives the device a table that knows it.
@@ -146,21 +196,27 @@ fn prepare_cloud(spec: &DeviceSpec, flash: &mut FlashImage) -> Result<bool, Setu
 pub fn read_dct(path: &Path, files: &mut dyn Files) -> Result<Dct, SetupError> {
     let bytes = files.read(path)?;
     if path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("toml")) {
-        return build_dct(path, &bytes);
+        return build_dct(path, &bytes, files);
     }
     Dct::parse(&bytes).map_err(|source| SetupError::Dct { path: path.to_owned(), source })
 }
 
 /// Builds the table that a description in TOML describes.
-pub fn build_dct(path: &Path, bytes: &[u8]) -> Result<Dct, SetupError> {
+pub fn build_dct(path: &Path, bytes: &[u8], files: &mut dyn Files) -> Result<Dct, SetupError> {
     let refused = |reason: String| SetupError::File { path: path.to_owned(), reason };
     let text = std::str::from_utf8(bytes)
         .map_err(|error| refused(format!("byte {} is not UTF-8: this is not TOML", error.valid_up_to())))?;
-    let spec: DctSpec = toml::from_str(text).map_err(|error| {
+    let mut spec: DctSpec = toml::from_str(text).map_err(|error| {
         let line = error.span().and_then(|span| text.get(..span.start)).map(|before| before.matches('\n').count() + 1);
         let place = line.map_or_else(String::new, |line| format!("line {line}: "));
         refused(format!("{place}{}", error.message().replace('\n', " ")))
     })?;
     let folder = path.parent().unwrap_or(Path::new("."));
+    // Files of keys come from where all files come from.
+    for key in [&mut spec.device_private_key, &mut spec.device_public_key, &mut spec.server_public_key] {
+        if let Some(KeySource::File { file }) = key {
+            *key = Some(KeySource::Text(hex::encode(files.read(&folder.join(file))?)));
+        }
+    }
     spec.build(folder).map_err(|source| SetupError::Dct { path: path.to_owned(), source })
 }

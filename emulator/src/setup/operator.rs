@@ -15,7 +15,7 @@ use lockstep_modem::network::service::{Action, OperatorCommand, ServerRequest};
 
 use super::SetupError;
 use super::duration::parse_duration_ps;
-use super::files::Files;
+use super::files::{Files, vendor_set};
 use super::options::did_you_mean;
 use super::words::{Word, words};
 use crate::cloud;
@@ -139,6 +139,11 @@ pub fn verbs() -> impl Iterator<Item = &'static str> {
 }
 
 impl CloudCommand {
+    /// As it was written.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
     /// Whether it says when it takes effect.
     pub fn has_timing(&self) -> bool {
         self.at_ps > 0 || self.after_ps > 0
@@ -170,7 +175,9 @@ impl CloudCommand {
 /// A version of the catalogue, or files.
 fn uploads(set: &[String], source: &mut dyn Files) -> Result<Vec<Upload>, SetupError> {
     match set {
-        [version] if lockstep_images::catalogue::set(version).is_some() => Ok(cloud::system_uploads(version)?),
+        [version] if lockstep_images::catalogue::set(version).is_some() => {
+            Ok(cloud::system_uploads(&vendor_set(version, source)?))
+        }
         [version] if !source.exists(Path::new(version)) => {
             let known = lockstep_images::catalogue::versions().join(", ");
             Err(SetupError::Usage(format!("--cloud: {version}: neither a file nor a version; there are {known}")))

@@ -5,8 +5,8 @@ use crate::electron::{DeviceSettings, electron};
 use lockstep_modem::ModemConfig;
 use lockstep_modem::network::LinkConfig;
 use lockstep_modem::network::service::UpdateSettings;
-use lockstep_peripherals::board::Max17043;
 use lockstep_peripherals::board::bq24195::PowerSource;
+use lockstep_peripherals::board::{Max17043, Watchdog, WatchdogConfig};
 use lockstep_peripherals::soc::SocSettings;
 
 use super::SetupError;
@@ -28,6 +28,8 @@ pub struct Parts {
     pub charge_percent: u8,
     /// What feeds the charger.
     pub power_source: PowerSource,
+    /// A watchdog on the reset pin.
+    pub watchdog: Option<WatchdogConfig>,
 }
 
 impl Default for Parts {
@@ -40,6 +42,7 @@ impl Default for Parts {
             battery_mv: 4_000,
             charge_percent: 85,
             power_source: PowerSource::UsbHost,
+            watchdog: None,
         }
     }
 }
@@ -53,6 +56,7 @@ impl Parts {
         let board = &mut machine.world.state.electron;
         board.gauge = Max17043::new(self.battery_mv, self.charge_percent);
         board.pmic.set_power_source(self.power_source);
+        board.watchdog = self.watchdog.map(Watchdog::new);
         Ok(machine)
     }
 }

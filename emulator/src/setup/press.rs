@@ -1,9 +1,11 @@
 //! Buttons pressed at virtual times.
 
+use serde::{Deserialize, Serialize};
+
 use super::duration::parse_duration_ps;
 
 /// A button of the board.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Button {
     /// MODE (SETUP): held low while pressed.
     Mode,
@@ -12,7 +14,7 @@ pub enum Button {
 }
 
 /// One press.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Press {
     /// The button.
     pub button: Button,
@@ -31,6 +33,15 @@ pub struct Edge {
     pub button: Button,
     /// Pressed or let go.
     pub down: bool,
+}
+
+impl std::fmt::Display for Edge {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.button {
+            Button::Reset => f.write_str("tap on RESET"),
+            Button::Mode => write!(f, "MODE {}", if self.down { "pressed" } else { "let go" }),
+        }
+    }
 }
 
 /// `mode@2s:500ms` or `reset@2s`.

@@ -269,7 +269,9 @@ mod tests {
                         priority: n,
                         state: TaskState::Blocked,
                         stack_pointer: 0x2000_1000,
+                        waits_for: None,
                         stack_base: 0x2000_0000,
+                        stack_limit: 0x2000_1800,
                         free_bytes: 2_048,
                         never_used_bytes: Some(1_024),
                     })

@@ -135,6 +135,7 @@ impl Frame {
                 CoreState::Running => None,
                 CoreState::WaitForInterrupt | CoreState::WaitForEvent => Some("asleep"),
                 CoreState::LockedUp => Some(LOCKED_UP),
+                CoreState::Off => Some("without power"),
             },
             led: led.rgb(),
             led_text: led.state().to_string(),

@@ -9,6 +9,7 @@ mod buttons;
 mod cloud_application;
 mod device;
 mod echo;
+mod faults;
 mod mqtt;
 mod over_the_air;
 mod update;

@@ -199,6 +199,52 @@ choice! {
 }
 
 choice! {
+    /// What the application does wrong, once, at the moment of [`FaultMoment`].
+    FaultKind {
+        /// Nothing.
+        None = 0 "none",
+        /// Stores to an address where nothing is.
+        WildPointer = 1 "wild_pointer",
+        /// Stores to a field of a structure at address 0, which is flash.
+        NullWrite = 2 "null_write",
+        /// Divides by zero.
+        DivideByZero = 3 "divide_by_zero",
+        /// A second thread calls itself without end, a level each 10 ms, on a stack of 1,024 bytes.
+        StackOverflow = 4 "stack_overflow",
+        /// loop() and a second thread take two mutexes in opposite order.
+        Deadlock = 5 "deadlock",
+        /// A thread of a higher priority never pauses.
+        Starvation = 6 "starvation",
+        /// The whole heap is allocated and kept.
+        HeapExhaustion = 7 "heap_exhaustion",
+        /// Calls through a pointer that a text has overwritten.
+        WildJump = 8 "wild_jump",
+        /// LDRD from an address that is no multiple of four.
+        Unaligned = 9 "unaligned",
+        /// Executes an undefined instruction.
+        Undefined = 10 "undefined",
+        /// loop() stands in a delay that does no work of the system's.
+        Block = 11 "block",
+        /// loop() waits for the clock without a pause.
+        BusyWait = 12 "busy_wait",
+        /// Resets the device: at each start again.
+        ResetLoop = 13 "reset_loop",
+    }
+}
+
+choice! {
+    /// From when on the time until the fault counts.
+    FaultMoment {
+        /// The end of setup().
+        Start = 0 "start",
+        /// The system's event that an update begins.
+        Update = 1 "update",
+        /// The TCP connection is open.
+        Connection = 2 "connection",
+    }
+}
+
+choice! {
     /// Whether an event of the cloud is acknowledged.
     Acknowledge {
         /// As the firmware's version has it.

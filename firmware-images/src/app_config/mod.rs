@@ -11,14 +11,14 @@ use crate::bytes::{array_at, put, u16_at};
 use crate::module::{self, ModuleError};
 
 use field::Value;
-pub use field::{Acknowledge, Mode, SystemLog, SystemMode, Text};
+pub use field::{Acknowledge, FaultKind, FaultMoment, Mode, SystemLog, SystemMode, Text};
 pub use padding::{IMAGE_BYTES_MAX, pad};
 
 /// Where the block lies in the image.
 pub const CONFIG_OFFSET: usize = 0x40;
 /// What the block begins with.
 pub const CONFIG_MAGIC: [u8; 8] = *b"LKSTAPP2";
-const CONFIG_LENGTH: usize = 160;
+const CONFIG_LENGTH: usize = 172;
 
 /// Why an application image cannot be set up.
 #[derive(Debug, thiserror::Error)]
@@ -95,7 +95,7 @@ impl AppSetting {
 
 /// The fields: name, type, offset in the block, value as built, what it may be, and both in words.
 macro_rules! settings {
-    ($(#[doc = $help:literal] $name:ident: $type:ty, $offset:literal, $default:expr, $is_valid:expr, $takes:literal;)+) => {
+    ($(#[doc = $help:literal] $name:ident: $type:ty, $offset:literal, $default:expr, $is_valid:expr, $takes:expr;)+) => {
         /// How the application shall behave. The default is what the image has as built.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub struct AppConfig {
@@ -132,7 +132,11 @@ macro_rules! settings {
     };
 }
 
+const FAULTS: &str = "none, wild_pointer, null_write, divide_by_zero, stack_overflow, deadlock, starvation, \
+                      heap_exhaustion, wild_jump, unaligned, undefined, block, busy_wait or reset_loop";
 const DAY_MS: u32 = 86_400_000;
+/// `watchdog_pin` when there is none.
+pub const NO_PIN: u8 = 255;
 
 settings! {
     /// `SYSTEM_THREAD(ENABLED)`
@@ -179,7 +183,7 @@ settings! {
     thread_publish: Acknowledge, 58, Acknowledge::Default, |_| true, "default, with_ack or no_ack";
     /// whether System.updatesPending() is logged each second
     log_pending: bool, 59, false, |_| true, "true or false";
-    /// between two events that loop() publishes, in milliseconds; 0 is none
+    /// between two events that loop() publishes, in milliseconds; 1 is one in each pass, 0 none
     loop_publish_ms: u32, 60, 0, |ms| *ms <= DAY_MS, "0 to 86400000";
     /// the same for a second thread
     thread_publish_ms: u32, 64, 0, |ms| *ms <= DAY_MS, "0 to 86400000";
@@ -193,6 +197,18 @@ settings! {
     mqtt_topic: Text<32>, 96, text("lockstep/count"), |_| true, "up to 31 characters";
     /// topic filter that is subscribed to; empty is none
     mqtt_subscribe: Text<32>, 128, text(""), |_| true, "up to 31 characters";
+    /// what the application does wrong on purpose, once
+    fault: FaultKind, 160, FaultKind::None, |_| true, FAULTS;
+    /// from when on fault_at_ms counts: the end of setup(), the event that an update begins, the TCP connection
+    fault_on: FaultMoment, 161, FaultMoment::Start, |_| true, "start, update or connection";
+    /// whether System.updatesPending() is asked in each pass, and TCP left alone while it says yes
+    check_pending: bool, 162, false, |_| true, "true or false";
+    /// pin whose level changes with each pass of loop(), as a watchdog outside of the chip wants it; 255 is none
+    watchdog_pin: u8, 163, NO_PIN, |pin| *pin < 46 || *pin == NO_PIN, "0 to 45 (D0 is 0, A0 10, B0 24, C0 30), or 255";
+    /// from that moment until the fault, in milliseconds, at the next pass of loop(); 0 is the moment itself
+    fault_at_ms: u32, 164, 0, |ms| *ms <= DAY_MS, "0 to 86400000";
+    /// how long block and busy_wait take, in milliseconds
+    fault_for_ms: u32, 168, 40_000, |ms| *ms <= DAY_MS, "0 to 86400000";
 }
 
 /// Of a text known here: too long a one would be empty.

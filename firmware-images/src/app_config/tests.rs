@@ -87,9 +87,11 @@ proptest! {
     #[test]
     fn settings_are_read_back_and_the_module_stays_valid(
         flags: [bool; 4], mode in 0usize..4, period_ms in 2u32..100_000, baud in 1200u32..3_000_000, port in 1u16..,
-        version: u16, address: [u8; 4], topic in "[ -~]{0,31}", client in "[ -~]{0,23}"
+        version: u16, fault in 0usize..14, fault_at_ms in 0u32..100_000, address: [u8; 4], topic in "[ -~]{0,31}", client in "[ -~]{0,23}"
     ) {
         let modes = [SystemMode::Default, SystemMode::Automatic, SystemMode::SemiAutomatic, SystemMode::Manual];
+        let words = FAULTS.split([',', ' ']).filter(|word| !word.is_empty() && *word != "or");
+        let faults: Vec<FaultKind> = words.map(|word| Value::parse(word).unwrap()).collect();
         let config = AppConfig {
             system_thread: flags[0],
             poll_available: flags[1],
@@ -99,6 +101,8 @@ proptest! {
             period_ms,
             baud,
             version,
+            fault: faults[fault],
+            fault_at_ms,
             server_address: address.into(),
             server_port: port,
             mqtt_topic: Text::new(&topic).unwrap(),

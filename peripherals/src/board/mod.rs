@@ -5,9 +5,12 @@ pub mod button;
 pub mod i2c_target;
 pub mod led;
 pub mod max17043;
+pub mod pin_names;
+pub mod watchdog;
 
 pub use bq24195::Bq24195;
 pub use button::Button;
 pub use i2c_target::I2cTarget;
 pub use led::{Colour, LedState, Pattern, Rgb, RgbLed};
 pub use max17043::Max17043;
+pub use watchdog::{Watchdog, WatchdogConfig};

@@ -18,7 +18,13 @@ pub const ARRAY_SIZE: u32 = 0x10_0000;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Operation {
     Idle,
-    Program,
+    /// Cells that are as they shall be already; with what they held, should it be interrupted.
+    Program {
+        offset: u32,
+        size: u32,
+        before: u32,
+        after: u32,
+    },
     /// Erases a range of the array at its end.
     Erase {
         offset: u32,
@@ -28,6 +34,31 @@ pub(super) enum Operation {
     Options {
         bits: u32,
     },
+}
+
+/// Kinds of operation on the array.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OperationKind {
+    /// A byte, half-word or word is programmed.
+    Program,
+    /// A sector, or all of them, is erased.
+    Erase,
+}
+
+/// A program or erase operation, as it began.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OperationStarted {
+    /// Kind.
+    pub kind: OperationKind,
+    /// First byte, from the array's start.
+    pub offset: u32,
+    /// Bytes.
+    pub length: u32,
+    /// When it began, in picoseconds.
+    pub start_ps: u64,
+    /// When it will be over, if nothing interrupts it.
+    pub end_ps: u64,
 }
 
 /// A sector of the array (PM0059 table 3).
@@ -85,6 +116,12 @@ pub(super) fn option_time_ps(cx: &mut Cx<'_>) -> u64 {
 }
 
 impl FlashController {
+    fn note(&mut self, kind: OperationKind, offset: u32, length: u32, cx: &Cx<'_>) {
+        self.operations += 1;
+        let (start_ps, end_ps) = (cx.now.time_ps, self.busy_until_ps);
+        self.last_operation = Some(OperationStarted { kind, offset, length, start_ps, end_ps });
+    }
+
     fn program_time_ps(&mut self, cx: &mut Cx<'_>) -> u64 {
         let time_us = *self.program_us.get_or_insert_with(|| {
             cx.decisions.draw(cx.now.time_ps, "flash", "program_us", PROGRAM_US.0, PROGRAM_US.1)
@@ -118,6 +155,7 @@ impl FlashController {
         // Typical is the low end: a chip's cells wear, they do not get faster.
         let time_ms = cx.decisions.draw(cx.now.time_ps, "flash", "erase_ms", typical_ms, longest_ms);
         self.start(Operation::Erase { offset, length }, time_ms * PS_PER_MS, cx);
+        self.note(OperationKind::Erase, offset, length, cx);
     }
 
     /// The processor (or a DMA) stores to the array, the one-time area, or anywhere in the information block.
@@ -149,12 +187,16 @@ impl FlashController {
             return false;
         };
         let offset = address.wrapping_sub(ARRAY_BASE);
+        let mut begun = Operation::Idle;
         if offset.checked_add(size).is_some_and(|end| end <= ARRAY_SIZE) {
             let number = sector_of(offset).map_or(0, |sector| sector.number);
             if self.options() >> (16 + number) & 1 == 0 {
                 self.error(WRPERR);
                 return false;
             }
+            let mask = u32::MAX >> (32 - 8 * size);
+            let before = cx.memory.read(address, size).unwrap_or(mask);
+            begun = Operation::Program { offset, size, before, after: value & mask };
             cx.memory.flash_program(offset, bytes);
         } else {
             match self.information.program(address, bytes) {
@@ -173,8 +215,16 @@ impl FlashController {
         let pending = self.operation;
         let time_ps = self.program_time_ps(cx);
         // An erase under way keeps its effect; only its end moves.
-        let operation = if pending == Operation::Idle { Operation::Program } else { pending };
+        let operation = match (pending, begun) {
+            (Operation::Erase { .. } | Operation::Options { .. }, _) => pending,
+            // The one-time area is outside the array: nothing of it can be lost.
+            (_, Operation::Idle) => Operation::Program { offset: 0, size: 0, before: 0, after: 0 },
+            _ => begun,
+        };
         self.start(operation, left_ps.saturating_add(time_ps), cx);
+        if let Operation::Program { offset, size, .. } = begun {
+            self.note(OperationKind::Program, offset, size, cx);
+        }
         true
     }
 }

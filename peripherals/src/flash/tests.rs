@@ -112,18 +112,80 @@ fn a_sector_erase_takes_the_data_sheet_s_time_and_erases_that_sector_only() {
     }
 }
 
+/// A sector of zeros, its erase interrupted, for each of many seeds: what is left of it.
+fn interrupted_erases() -> Vec<Vec<u8>> {
+    let leave = |seed| {
+        let mut rig = Rig::unlocked();
+        rig.bench.decisions.reseed(seed);
+        rig.bench.memory.flash.fill(0x0f);
+        rig.write(0x10, STRT | PSIZE_X32 | 5 << 3 | SER);
+        rig.pass(PS_PER_MS);
+        rig.flash.system_reset(&mut rig.bench.cx());
+        assert_eq!((rig.read(0x0c), rig.read(0x10)), (0, LOCK));
+        assert!(rig.bench.decisions.log().iter().any(|decision| decision.stream == "flash.power_loss"));
+        let (before, rest) = rig.bench.memory.flash.split_at(0x2_0000);
+        let (sector, after) = rest.split_at(0x2_0000);
+        assert!(before.iter().chain(after).all(|byte| *byte == 0x0f), "the sectors around it are as they were");
+        // Nothing of it happens later.
+        let sector = sector.to_vec();
+        rig.pass(10_000 * PS_PER_MS);
+        rig.flash.advance(&mut rig.bench.cx());
+        assert_eq!(rig.bench.memory.flash[0x2_0000..0x4_0000], sector);
+        sector
+    };
+    (0..40).map(leave).collect()
+}
+
 #[test]
-fn a_reset_during_an_erase_leaves_part_of_it() {
+fn a_reset_during_an_erase_leaves_one_of_three_pictures() {
+    let (mut erased, mut cleared, mut between) = (0, 0, 0);
+    for sector in interrupted_erases() {
+        let prefix = |value: u8| sector.iter().take_while(|byte| **byte == value).count();
+        let is_old_from = |at: usize| sector[at..].iter().all(|byte| *byte == 0x0f);
+        if prefix(0xff) > 0 && is_old_from(prefix(0xff)) {
+            erased += 1;
+        } else if prefix(0) > 0 && is_old_from(prefix(0)) {
+            cleared += 1;
+        } else {
+            assert!(sector.iter().all(|byte| byte & 0x0f == 0x0f), "a 1 stays a 1");
+            between += 1;
+        }
+    }
+    assert!(erased > 3 && cleared > 3 && between > 3, "{erased} {cleared} {between}");
+}
+
+#[test]
+fn a_word_whose_programming_is_interrupted_has_some_of_its_bits_cleared() {
+    let mut seen = std::collections::BTreeSet::new();
+    for seed in 0..40 {
+        let mut rig = Rig::unlocked();
+        rig.bench.decisions.reseed(seed);
+        rig.write(0x10, PG | PSIZE_X32);
+        rig.store(0x0802_0000, 4, 0xffff_0f0f);
+        rig.pass(PS_PER_MS);
+        rig.store(0x0802_0000, 4, 0xf0ff_0000);
+        rig.pass(5 * PS_PER_US);
+        rig.flash.system_reset(&mut rig.bench.cx());
+        let word = rig.array(0x0802_0000);
+        assert_eq!(word & 0xf0ff_0000, 0xf0ff_0000, "{word:#x}: what was not to be cleared is not");
+        assert_eq!(word & 0x0000_f0f0, 0, "{word:#x}: nor does a cleared bit come back");
+        assert_eq!((rig.array(0x0801_fffc), rig.array(0x0802_0004)), (ALL, ALL), "nor is a neighbour touched");
+        seen.insert(word);
+    }
+    assert!(seen.len() > 30, "{seen:x?}");
+}
+
+#[test]
+fn an_operation_that_is_over_is_not_interrupted() {
     let mut rig = Rig::unlocked();
-    rig.bench.memory.flash.fill(0);
-    rig.write(0x10, STRT | PSIZE_X32 | 5 << 3 | SER);
-    rig.pass(PS_PER_MS);
+    rig.write(0x10, PG | PSIZE_X32);
+    rig.store(0x0802_0000, 4, 0x1234_5678);
+    let begun = rig.flash.last_operation().unwrap();
+    assert_eq!((begun.kind, begun.offset, begun.length), (OperationKind::Program, 0x2_0000, 4));
+    rig.pass(begun.end_ps - begun.start_ps);
     rig.flash.system_reset(&mut rig.bench.cx());
-    let erased = rig.bench.memory.flash.iter().filter(|b| **b == 0xff).count();
-    assert!(erased < 0x2_0000);
-    assert!(rig.bench.memory.flash[0x2_0000..][..erased].iter().all(|b| *b == 0xff));
-    assert_eq!((rig.read(0x0c), rig.read(0x10)), (0, LOCK));
-    assert_eq!(rig.bench.decisions.log().last().unwrap().what, "aborted_erase_bytes");
+    assert_eq!(rig.array(0x0802_0000), 0x1234_5678);
+    assert_eq!(rig.flash.operations(), 1);
 }
 
 #[test]

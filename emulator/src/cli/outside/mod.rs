@@ -8,6 +8,7 @@ mod live;
 mod replay;
 
 use lockstep::Machine;
+use lockstep_gateway_protocol::Inbound;
 use lockstep_modem::network::OutboundAt;
 use lockstep_traces::recording::Hash;
 
@@ -106,6 +107,10 @@ impl Outside {
 pub struct Exchanged {
     /// To show.
     pub crossings: Vec<Crossing>,
+    /// What left.
+    pub outbound: Vec<OutboundAt>,
+    /// What came, with its times in picoseconds.
+    pub inbound: Vec<(u64, Inbound)>,
     /// What was found.
     pub findings: Vec<Finding>,
     /// The run is of no more use.
@@ -116,9 +121,11 @@ impl Exchanged {
     fn left(&mut self, outbound: &OutboundAt) {
         let text = describe_outbound(&outbound.event);
         self.crossings.push(Crossing { time_ps: outbound.time_ps, is_outbound: true, text });
+        self.outbound.push(outbound.clone());
     }
 
-    fn came(&mut self, time_ps: u64, event: &lockstep_gateway_protocol::Inbound) {
+    fn came(&mut self, time_ps: u64, event: &Inbound) {
+        self.inbound.push((time_ps, event.clone()));
         self.crossings.push(Crossing { time_ps, is_outbound: false, text: describe_inbound(event) });
     }
 }

@@ -334,4 +334,10 @@ pub const SETTINGS: &[Setting] = &[
     setting!("board.battery_mv", "0 to 5118", "battery voltage in millivolts", battery_mv, |mv| within(mv, 0, 5_118)),
     setting!("board.charge_percent", "0 to 100", "charge of the battery", charge_percent, |p| within(p, 0, 100)),
     setting!("board.power_source", "none, usb-host or adapter", "what feeds the charger", power_source),
+    setting!(
+        "board.watchdog",
+        "none or PIN:TIME (D2:60s, PB5:60s)",
+        "a watchdog on the reset pin, fed by edges on that pin",
+        watchdog
+    ),
 ];

@@ -7,7 +7,9 @@ use lockstep_modem::config::{Admission, SimState};
 use lockstep_modem::events::Plan;
 use lockstep_modem::network::{Outage, Probability};
 use lockstep_modem::time::DurationRange;
+use lockstep_peripherals::board::WatchdogConfig;
 use lockstep_peripherals::board::bq24195::PowerSource;
+use lockstep_peripherals::board::pin_names::{parse_pin, pin_name};
 
 use crate::setup::duration::parse_duration_ps;
 
@@ -65,6 +67,21 @@ impl<T: Value> Value for Option<T> {
     }
     fn write(&self) -> String {
         self.as_ref().map_or_else(|| "none".to_owned(), Value::write)
+    }
+}
+
+impl Value for WatchdogConfig {
+    fn read(text: &str) -> Result<Self, Refusal> {
+        let (pin, timeout) = text.split_once(':').ok_or(Refusal::NotTaken)?;
+        let pin = parse_pin(pin).ok_or(Refusal::NotTaken)?;
+        let timeout_ps = parse_duration_ps(timeout).map_err(Refusal::Because)?;
+        if timeout_ps == 0 {
+            return Err(Refusal::Because("a watchdog without a timeout resets for ever".to_owned()));
+        }
+        Ok(Self { pin, timeout_ps })
+    }
+    fn write(&self) -> String {
+        format!("{}:{}", pin_name(self.pin), DurationRange::exactly_us(self.timeout_ps / 1_000_000).write())
     }
 }
 

@@ -1,0 +1,76 @@
+//! Which findings have the same cause.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::base::Outcome;
+use crate::oracle::{Finding, Kind};
+
+/// What runs with the same cause have in common.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Cause {
+    /// What is wrong.
+    pub kind: Kind,
+    /// And what exactly, as far as it is the same in each run.
+    pub signature: String,
+}
+
+impl Cause {
+    /// Of a finding.
+    pub fn of(finding: &Finding) -> Self {
+        Self { kind: finding.kind, signature: finding.signature.clone() }
+    }
+
+    /// The gravest of a run's: a fault is the reason why an update failed, not the other way round.
+    pub fn gravest(outcome: &Outcome) -> Option<Self> {
+        let rank = |finding: &&Finding| (finding.kind.gravity(), finding.time_ps);
+        outcome.findings.iter().min_by_key(rank).map(Self::of)
+    }
+
+    /// Whether a run shows it.
+    pub fn is_in(&self, outcome: &Outcome) -> bool {
+        outcome.findings.iter().any(|finding| Self::of(finding) == *self)
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.kind, self.signature)
+    }
+}
+
+/// Runs by cause.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Groups {
+    /// For each cause the runs that show it, in order.
+    pub causes: BTreeMap<Cause, Vec<u64>>,
+    /// Runs in which nothing was found.
+    pub clean: u64,
+    /// Runs that reached what the scenario calls the end.
+    pub reached: u64,
+    /// Runs that did not, and whose device came back by itself.
+    pub recovered: u64,
+    /// Runs whose device answered nobody afterwards: it needs a visit.
+    pub lost: u64,
+    /// All runs.
+    pub runs: u64,
+}
+
+impl Groups {
+    /// Counts a run.
+    pub fn add(&mut self, seed: u64, outcome: &Outcome) {
+        self.runs += 1;
+        self.reached += u64::from(outcome.is_until_reached);
+        match outcome.is_alive {
+            Some(false) => self.lost += 1,
+            Some(true) if !outcome.is_until_reached => self.recovered += 1,
+            _ => {}
+        }
+        match Cause::gravest(outcome) {
+            Some(cause) => self.causes.entry(cause).or_default().push(seed),
+            None => self.clean += 1,
+        }
+    }
+}
