@@ -179,8 +179,8 @@ pub struct RunArguments {
     /// Whose files the trace holds; of the others it has the hashes, and a replay looks for them where they were.
     #[arg(long, value_enum, value_name = "WHOSE", requires = "trace", default_value_t)]
     pub trace_images: TraceImages,
-    /// Explain: a page for the moment of each fault, lock-up or SOS, else for the end of the run. With --json it is part
-    /// of the summary.
+    /// Explain: a page for the moment of each fault, lock-up or SOS, and one for the end of the run if there are none or a
+    /// thread starves then. With --json they are in the summary (docs/EXPLAIN.md).
     #[arg(long)]
     pub explain: bool,
     /// Linker map file (GNU ld) of an image, for the names of its functions. May be given several times.

@@ -9,14 +9,16 @@ use lockstep_images::SymbolTable;
 use super::show::cause_text;
 use super::summary::Finding;
 
-/// One for each moment that was kept; without such, one for the machine as it is.
+/// One for each moment that was kept; one for the machine as it is if there are none, or if a thread starves.
 pub fn explanations(machine: &Machine, symbols: &SymbolTable, findings: &[Finding]) -> Vec<Explanation> {
     let observer = &machine.observer;
     let mut said: Vec<Said> = findings
         .iter()
         .map(|found| Said { kind: found.kind.to_owned(), time_ps: found.time_ps, text: found.text.clone() })
         .collect();
-    said.extend(starved(machine));
+    let starved = starved(machine);
+    let is_starved = !starved.is_empty();
+    said.extend(starved);
     said.sort_by_key(|said| said.time_ps);
     let resets: Vec<(u64, String)> =
         observer.resets().iter().map(|reset| (reset.now.time_ps, cause_text(reset.cause))).collect();
@@ -25,10 +27,12 @@ pub fn explanations(machine: &Machine, symbols: &SymbolTable, findings: &[Findin
         let led = observer.led().changes();
         Explanation::of(&Evidence { moment, findings: &said, led, resets: &resets, places: &places, last_write: None })
     };
-    match observer.history().map(|history| history.moments()) {
-        Some([_, ..]) => observer.history().into_iter().flat_map(|h| h.moments()).map(explain).collect(),
-        _ => vec![explain(&Moment::of(machine))],
+    let kept = observer.history().map(|history| history.moments()).unwrap_or_default();
+    let mut explanations: Vec<Explanation> = kept.iter().map(explain).collect();
+    if kept.is_empty() || is_starved {
+        explanations.push(explain(&Moment::of(machine)));
     }
+    explanations
 }
 
 /// A thread that waits for a mutex so long is starved, in picoseconds.

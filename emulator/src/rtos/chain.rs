@@ -53,7 +53,7 @@ pub struct Frame {
     pub slot: Option<u32>,
     /// How sure it is.
     pub trust: Trust,
-    /// The exception whose handler was entered here, for a frame that hardware pushed.
+    /// An exception was taken here, and hardware pushed the frame.
     pub interrupted: bool,
 }
 
