@@ -63,7 +63,8 @@ impl IdleFinder {
         from: RunEnd,
         limit_cycles: u64,
     ) -> Result<Option<RunEnd>, EngineError> {
-        if limit_cycles.saturating_sub(from.cycles) < MIN_DISTANCE_CYCLES {
+        // A round begins and ends here: a breakpoint here would be passed over at its start and not be met at its end.
+        if limit_cycles.saturating_sub(from.cycles) < MIN_DISTANCE_CYCLES || engine.has_breakpoint(registers.pc) {
             return Ok(None);
         }
         if let Some(index) = self.known.iter().position(|r| (r.low_pc..=r.high_pc).contains(&registers.pc)) {

@@ -1,5 +1,7 @@
 //! The machine: the engine, the exception model and the world, driven by one loop in virtual time.
 
+use std::rc::Rc;
+
 use lockstep_engine::{CoreRegisters, Engine, EngineError, RunEnd, StopReason};
 use lockstep_peripherals::rcc::ResetCause;
 use lockstep_peripherals::soc::Soc;
@@ -16,12 +18,16 @@ use crate::electron::Electron;
 use crate::explain::Reason;
 use crate::idle::IdleFinder;
 use crate::observe::Observer;
+use crate::watch::Watched;
 use crate::world::{FLASH_BASE, GuestMemory, SRAM_BASE, World, WorldState};
 
+mod checkpoint;
+mod debug;
 mod exception_flow;
 mod power;
 mod snapshot;
 
+pub use checkpoint::Checkpoint;
 pub use snapshot::Snapshot;
 
 /// What the core is doing.
@@ -48,6 +54,10 @@ pub enum Stop {
     LockUp,
     /// A host call (semihosting BKPT 0xAB) that the caller serves.
     HostCall,
+    /// The next instruction has a breakpoint ([`Machine::set_breakpoints`]).
+    Breakpoint,
+    /// An access that is watched for was made ([`Machine::set_watchpoints`]).
+    Watchpoint(Watched),
 }
 
 /// A guest fault, as it was raised.
@@ -94,6 +104,8 @@ pub struct Machine {
     /// What was seen, without influence on the run.
     pub observer: Observer,
     flash_hash: Option<(u64, blake3::Hash)>,
+    /// A copy of flash of this generation, shared between checkpoints.
+    kept_flash: Option<(u64, Rc<[u8]>)>,
 }
 
 /// A machine that cannot be made or go on.
@@ -182,6 +194,7 @@ impl Machine {
             idle_skipping: true,
             observer: Observer::default(),
             flash_hash: None,
+            kept_flash: None,
         };
         machine.apply_engine_settings();
         Ok(machine)
@@ -321,10 +334,25 @@ impl Machine {
         Ok(Stop::Limit)
     }
 
-    /// Goes on by one stretch: events, then at most one exception entry, then instructions up to the next event.
+    /// Goes on by one stretch, and says if an access was made that is watched for. A lock-up is said first, the access
+    /// then at once when the machine is asked to go on.
     fn step(&mut self, limit_cycles: u64) -> Result<Stop, MachineError> {
+        let stop = self.stretch(limit_cycles)?;
+        if stop == Stop::Limit
+            && let Some(watched) = self.world.memory.watching.take()
+        {
+            return Ok(Stop::Watchpoint(watched));
+        }
+        Ok(stop)
+    }
+
+    /// Events, then at most one exception entry, then instructions up to the next event.
+    fn stretch(&mut self, limit_cycles: u64) -> Result<Stop, MachineError> {
         if self.world.next_event_cycle() <= self.cycles {
             self.world.fire_events(self.cycles);
+        }
+        if self.world.memory.watching.has_hit() {
+            return Ok(Stop::Limit);
         }
         if self.world.stuck {
             return Err(MachineError::Stuck { time_ps: self.now().time_ps });
@@ -390,8 +418,15 @@ impl Machine {
             let now = self.world.state.clock.at(fetch.cycles);
             self.observer.fetched(fetch.address, now, fetch.instructions);
         }
+        if let Some(hit) = self.engine.take_watch_hit() {
+            self.world.memory.watching.note(hit);
+        }
         match end.reason {
-            StopReason::Deadline | StopReason::Unmasked => Ok(Stop::Limit),
+            StopReason::Deadline | StopReason::Unmasked | StopReason::Watched => Ok(Stop::Limit),
+            StopReason::AtBreakpoint => {
+                self.pass_breakpoint();
+                Ok(Stop::Breakpoint)
+            }
             StopReason::SupervisorCall => {
                 let registers = self.engine.registers();
                 let raised = entry::raise(&mut self.world.state.scs, &registers, SV_CALL);

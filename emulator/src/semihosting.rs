@@ -49,6 +49,7 @@ pub fn run_semihosting(machine: &mut Machine, limit_cycles: u64) -> Result<Semih
         match machine.run_until_cycle(limit_cycles)? {
             Stop::Limit => break SemihostingEnd::Limit,
             Stop::LockUp => break SemihostingEnd::LockUp,
+            Stop::Breakpoint | Stop::Watchpoint(_) => {}
             Stop::HostCall => match serve(machine) {
                 HostCall::Continue(bytes) => output.extend(bytes),
                 HostCall::Exit(status) => break SemihostingEnd::Exit(status),

@@ -15,6 +15,7 @@ use crate::core::entry::CoreMemory;
 use crate::core::exceptions::SYS_TICK;
 use crate::core::scs::Scs;
 use crate::electron::{Electron, MODE_BUTTON, MODEM_USART, RI_UC};
+use crate::watch::{Accessor, Watching};
 
 mod power;
 
@@ -41,21 +42,29 @@ pub struct GuestMemory {
     changed_sram: Vec<(u32, u32)>,
     /// Counts changes of flash, so that its hash can be kept.
     pub flash_generation: u64,
+    /// What a debugger watches.
+    pub watching: Watching,
 }
 
 impl GuestMemory {
     /// Blank SRAM and erased flash.
     pub fn new() -> Self {
-        let memory = Self {
-            sram: HostMemory::new(SRAM_SIZE as usize),
-            flash: HostMemory::new(FLASH_SIZE as usize),
-            changed_flash: Vec::new(),
-            changed_sram: Vec::new(),
-            flash_generation: 0,
-        };
+        let memory = Self::of(HostMemory::new(SRAM_SIZE as usize), HostMemory::new(FLASH_SIZE as usize));
         let erased = memory.flash.write(0, &vec![0xff; FLASH_SIZE as usize]);
         debug_assert!(erased);
         memory
+    }
+
+    /// Of these blocks, 128 KB and 1 MB long.
+    pub(crate) fn of(sram: HostMemory, flash: HostMemory) -> Self {
+        Self {
+            sram,
+            flash,
+            changed_flash: Vec::new(),
+            changed_sram: Vec::new(),
+            flash_generation: 0,
+            watching: Watching::default(),
+        }
     }
 
     fn locate(&self, address: u32) -> Option<(&HostMemory, usize)> {
@@ -75,8 +84,44 @@ impl GuestMemory {
 
     /// A word of SRAM or flash, for observers.
     pub fn peek_word(&self, address: u32) -> Option<u32> {
+        self.peek_value(address, 4)
+    }
+
+    /// 1, 2 or 4 bytes of SRAM or flash, for observers.
+    pub fn peek_value(&self, address: u32, size: u32) -> Option<u32> {
         let (memory, offset) = self.locate(address)?;
-        memory.read_value(offset, 4)
+        memory.read_value(offset, size as usize)
+    }
+
+    /// Changes SRAM or flash from outside; `false` outside of them.
+    pub(crate) fn poke(&mut self, address: u32, bytes: &[u8]) -> bool {
+        let Some((memory, offset)) = self.locate(address) else { return false };
+        if !memory.write(offset, bytes) {
+            return false;
+        }
+        let changed = (offset as u32, bytes.len() as u32);
+        if (SRAM_BASE..SRAM_END).contains(&address) {
+            self.changed_sram.push(changed);
+        } else {
+            self.changed_flash.push(changed);
+            self.flash_generation += 1;
+        }
+        true
+    }
+
+    fn store(&mut self, address: u32, size: u32, value: u32) -> bool {
+        if !(SRAM_BASE..SRAM_BASE + SRAM_SIZE).contains(&address) {
+            return false;
+        }
+        let offset = (address - SRAM_BASE) as usize;
+        self.changed_sram.push((offset as u32, size));
+        value.to_le_bytes().get(..size as usize).is_some_and(|bytes| self.sram.write(offset, bytes))
+    }
+
+    /// Flash is seen at two addresses.
+    fn look_at_flash(&mut self, offset: u32, length: u32) {
+        self.watching.look(offset, length, true, Accessor::Peripheral);
+        self.watching.look(FLASH_BASE + offset, length, true, Accessor::Peripheral);
     }
 }
 
@@ -88,17 +133,13 @@ impl Default for GuestMemory {
 
 impl Memory for GuestMemory {
     fn read(&mut self, address: u32, size: u32) -> Option<u32> {
-        let (memory, offset) = self.locate(address)?;
-        memory.read_value(offset, size as usize)
+        self.watching.look(address, size, false, Accessor::Peripheral);
+        self.peek_value(address, size)
     }
 
     fn write(&mut self, address: u32, size: u32, value: u32) -> bool {
-        if !(SRAM_BASE..SRAM_BASE + SRAM_SIZE).contains(&address) {
-            return false;
-        }
-        let offset = (address - SRAM_BASE) as usize;
-        self.changed_sram.push((offset as u32, size));
-        value.to_le_bytes().get(..size as usize).is_some_and(|bytes| self.sram.write(offset, bytes))
+        self.watching.look(address, size, true, Accessor::Peripheral);
+        self.store(address, size, value)
     }
 
     fn flash_program(&mut self, offset: u32, bytes: &[u8]) {
@@ -108,6 +149,7 @@ impl Memory for GuestMemory {
                 *old &= new;
             }
             if self.flash.write(offset as usize, &old) {
+                self.look_at_flash(offset, bytes.len() as u32);
                 self.changed_flash.push((offset, bytes.len() as u32));
                 self.flash_generation += 1;
             }
@@ -116,6 +158,7 @@ impl Memory for GuestMemory {
 
     fn flash_erase(&mut self, offset: u32, length: u32) {
         if self.flash.write(offset as usize, &vec![0xff; length as usize]) {
+            self.look_at_flash(offset, length);
             self.changed_flash.push((offset, length));
             self.flash_generation += 1;
         }
@@ -124,10 +167,12 @@ impl Memory for GuestMemory {
 
 impl CoreMemory for GuestMemory {
     fn load(&mut self, address: u32) -> Option<u32> {
-        Memory::read(self, address, 4)
+        self.watching.look(address, 4, false, Accessor::Core);
+        self.peek_word(address)
     }
     fn store(&mut self, address: u32, value: u32) -> bool {
-        Memory::write(self, address, 4, value)
+        self.watching.look(address, 4, true, Accessor::Core);
+        Self::store(self, address, 4, value)
     }
 }
 
@@ -297,7 +342,8 @@ impl World {
             || self.state.soc.reset_pending()
             || self.state.stalled_until_ps > now.time_ps
             || !self.memory.changed_flash.is_empty()
-            || !self.memory.changed_sram.is_empty();
+            || !self.memory.changed_sram.is_empty()
+            || self.memory.watching.has_hit();
         self.deadline_cycles = if urgent { 0 } else { self.limit_cycles.min(self.next_event_cycle()) };
     }
 
@@ -336,6 +382,22 @@ impl World {
         Ok(0)
     }
 
+    /// Notes an access that is watched for; the run ends right after it.
+    fn look_at(&mut self, access: &Access, write: bool) {
+        let watching = &mut self.memory.watching;
+        if watching.is_empty() {
+            return;
+        }
+        let by = Accessor::Instruction { pc: access.pc };
+        watching.look(access.address, access.size, write, by);
+        if let Some((byte, _)) = bitband_target(access.address) {
+            watching.look(byte, 1, write, by);
+        }
+        if watching.has_hit() {
+            self.deadline_cycles = 0;
+        }
+    }
+
     /// The core fetches from flash and therefore waits for the end of an operation on it (PM0059 2.3).
     fn stall_while_flash_is_busy(&mut self, pc: u32, now: Now) {
         let busy_until_ps = self.state.soc.flash_busy_until_ps();
@@ -354,6 +416,7 @@ impl World {
     #[inline(never)]
     fn read_slowly(&mut self, access: &Access) -> Result<u32, AccessFault> {
         self.accesses += u64::from(!self.state.soc.read_changes_nothing(access.address));
+        self.look_at(access, false);
         if PRIVATE_BUS.contains(&access.address) && !DBGMCU.contains(&access.address) {
             let value = self.private_bus(access, None)?;
             self.after_access(self.state.clock.at(access.cycles));
@@ -379,6 +442,9 @@ impl Bus for World {
         if access.cycles < self.deadline_cycles
             && let Some(value) = self.state.soc.quiet_read(access.address, access.size)
         {
+            if !self.memory.watching.is_empty() {
+                self.look_at(access, false);
+            }
             return Ok(value);
         }
         self.read_slowly(access)
@@ -386,6 +452,7 @@ impl Bus for World {
 
     fn write(&mut self, access: &Access, value: u32) -> Result<(), AccessFault> {
         self.accesses += 1;
+        self.look_at(access, true);
         let now = self.state.clock.at(access.cycles);
         if PRIVATE_BUS.contains(&access.address) && !DBGMCU.contains(&access.address) {
             self.private_bus(access, Some(value))?;

@@ -20,6 +20,13 @@ typedef struct LsAccess {
     bool privileged;
 } LsAccess;
 
+/* An access that was watched for. */
+typedef struct {
+    uint32_t address, size;
+    uint32_t pc;
+    bool write;
+} LsHit;
+
 typedef struct LsSite LsSite;
 struct TranslationBlock;
 const LsSite *ls_find_site(CPUState *cpu, uintptr_t retaddr);
@@ -27,6 +34,35 @@ static inline const LsSite *ls_site(CPUState *cpu, uintptr_t retaddr)
 {
     LsSite *site = &cpu->uc->ls_accesses[LS_SITE_SLOT(retaddr)];
     return likely(site->retaddr == retaddr) ? site : ls_find_site(cpu, retaddr);
+}
+
+/* A range of addresses that a debugger watches. */
+typedef struct LsWatch {
+    uint32_t first, last;
+    uint32_t kinds; /* 1 loads, 2 stores */
+} LsWatch;
+bool ls_is_watched(struct uc_struct *uc, uint32_t address, uint32_t length);
+void ls_check_watches(CPUState *cpu, uint32_t address, unsigned size, bool write, uintptr_t retaddr);
+/* Before a load from memory or a store to it. */
+static inline void ls_watch(CPUState *cpu, uint32_t address, unsigned size, bool write, uintptr_t retaddr)
+{
+    /* The parts of an unaligned access have been looked at as a whole. */
+    if (unlikely(cpu->uc->ls_watch_count) && !cpu->uc->size_recur_mem) {
+        ls_check_watches(cpu, address, size, write, retaddr);
+    }
+}
+
+bool ls_find_break(struct uc_struct *uc, uint32_t pc);
+bool ls_breaks_at_next(CPUState *cpu);
+/* Whether the instruction at this address has a breakpoint. */
+static inline bool ls_is_break(struct uc_struct *uc, uint32_t pc)
+{
+    return unlikely(uc->ls_break_count) && ls_find_break(uc, pc);
+}
+/* Whether the run must stop before the next instruction because of a breakpoint. */
+static inline bool ls_breaks_here(CPUState *cpu)
+{
+    return unlikely(cpu->uc->ls_break_count) && ls_breaks_at_next(cpu);
 }
 
 void ls_forget_accesses(struct uc_struct *uc);
@@ -37,7 +73,7 @@ int ls_locate(CPUState *cpu, struct TranslationBlock *tb, uintptr_t host_pc, uin
 int ls_tail_length(struct TranslationBlock *tb, int64_t cycles, int64_t *cost);
 void ls_force_exit(CPUState *cpu);
 void ls_unforce(CPUState *cpu);
-void ls_store_must_end_block(CPUState *cpu, uintptr_t retaddr);
+void ls_must_end_block(CPUState *cpu, uintptr_t retaddr);
 void ls_mark_store_site(struct uc_struct *uc, uint32_t pc);
 bool ls_is_store_site(struct uc_struct *uc, uint32_t pc);
 
@@ -52,6 +88,10 @@ void uc_ls_stop_on_unmask(struct uc_struct *uc, bool on);
 void uc_ls_set_traps(struct uc_struct *uc, bool div_0_trap, bool unaligned_trap);
 void uc_ls_set_line_penalty(struct uc_struct *uc, int cycles);
 void uc_ls_code_changed(struct uc_struct *uc, uint32_t address, uint32_t length);
+void uc_ls_set_breaks(struct uc_struct *uc, const uint32_t *sorted, size_t count);
+void uc_ls_pass_break(struct uc_struct *uc, bool pass);
+void uc_ls_set_watches(struct uc_struct *uc, const LsWatch *watches, size_t count);
+bool uc_ls_take_hit(struct uc_struct *uc, LsHit *hit);
 
 typedef struct {
     uint32_t r[16];    /* r[13] is the stack pointer in use, r[15] the next instruction's address */

@@ -20,6 +20,10 @@ unsafe extern "C" {
     pub fn uc_ls_set_traps(uc: *mut uc_engine, div_0_trap: bool, unaligned_trap: bool);
     pub fn uc_ls_set_line_penalty(uc: *mut uc_engine, cycles: c_int);
     pub fn uc_ls_code_changed(uc: *mut uc_engine, address: u32, length: u32);
+    pub fn uc_ls_set_breaks(uc: *mut uc_engine, sorted: *const u32, count: usize);
+    pub fn uc_ls_pass_break(uc: *mut uc_engine, pass: bool);
+    pub fn uc_ls_set_watches(uc: *mut uc_engine, watches: *const LsWatch, count: usize);
+    pub fn uc_ls_take_hit(uc: *mut uc_engine, hit: *mut LsHit) -> bool;
     pub fn uc_ls_get_core(uc: *mut uc_engine, core: *mut LsCore);
     pub fn uc_ls_set_core(uc: *mut uc_engine, core: *const LsCore);
 }
@@ -51,4 +55,23 @@ pub struct LsAccess {
     pub cycles_left: i64,
     pub instructions: u64,
     pub privileged: bool,
+}
+
+/// A range that is watched, as C takes it; field order is that of `lockstep_exact.h`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct LsWatch {
+    pub first: u32,
+    pub last: u32,
+    pub kinds: u32,
+}
+
+/// An access that was watched for, as C reports it; field order is that of `lockstep_exact.h`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct LsHit {
+    pub address: u32,
+    pub size: u32,
+    pub pc: u32,
+    pub write: bool,
 }

@@ -8,11 +8,13 @@
 //!
 //! This crate is the only one of the workspace with `unsafe` code.
 
+mod debug;
 mod ffi;
 mod memory;
 mod registers;
 mod run;
 
+pub use debug::{Watch, WatchHit, WatchKind};
 pub use memory::HostMemory;
 pub use registers::CoreRegisters;
 pub use run::{Access, AccessFault, Bus, Engine, EngineError, FirstFetch, RunEnd, StopReason};

@@ -8,6 +8,7 @@ use unicorn_engine::{
 };
 
 use crate::HostMemory;
+use crate::debug::Debugging;
 use crate::ffi::*;
 
 /// Longest stretch handed to Unicorn at once: the budget is a signed 32-bit count with a guard bit.
@@ -81,6 +82,10 @@ pub enum StopReason {
     DivideByZero,
     /// A branch to an EXC_RETURN value; PC holds it with bit 0 set again.
     ExceptionReturn,
+    /// The next instruction has a breakpoint (see [`Engine::set_breakpoints`]).
+    AtBreakpoint,
+    /// The last instruction made an access that is watched for (see [`Engine::set_watches`]).
+    Watched,
     /// WFI; PC is after it.
     WaitForInterrupt,
     /// WFE; PC is after it.
@@ -275,7 +280,8 @@ pub struct Engine {
     /// Behind `uc`, so that it is freed after it.
     context: ContextPlace,
     /// Keeps mapped memory alive as long as the engine.
-    mapped: Vec<HostMemory>,
+    pub(crate) mapped: Vec<(u32, HostMemory)>,
+    pub(crate) debugging: Debugging,
 }
 
 impl std::fmt::Debug for Engine {
@@ -348,7 +354,7 @@ impl Engine {
         .map_err(failed("hook unmapped memory"))?;
         // SAFETY: the callbacks, which hold the same pointer, do not run yet.
         unsafe { (*context.0.as_ptr()).uc = uc.get_handle() };
-        Ok(Self { uc, context, mapped: Vec::new() })
+        Ok(Self { uc, context, mapped: Vec::new(), debugging: Debugging::default() })
     }
 
     fn context(&mut self) -> &mut Context {
@@ -371,7 +377,7 @@ impl Engine {
     }
 
     fn map(&mut self, address: u32, memory: &HostMemory, perms: Prot) -> Result<(), EngineError> {
-        self.mapped.push(memory.clone());
+        self.mapped.push((address, memory.clone()));
         // SAFETY: the block is page-aligned, `mapped_len` long, and kept alive in `mapped` until the engine is gone.
         unsafe { self.uc.mem_map_ptr(address.into(), memory.mapped_len() as u64, perms, memory.as_ptr().cast()) }
             .map_err(failed("map memory"))
@@ -431,6 +437,7 @@ impl Engine {
         context.limit_cycles = limit;
         context.loads.clear();
         context.replay = 0;
+        self.debugging.hit = None;
         let mut at = RunEnd { cycles, instructions, reason: StopReason::Deadline };
         let result = loop {
             let context = self.context();
@@ -466,12 +473,17 @@ impl Engine {
         context.start_instructions = from.instructions;
         context.stretch_cycles = budget;
         context.fault = None;
+        let pass = self.debugging.pass_at == Some(from.instructions);
         // SAFETY: the handle is alive and no run is in progress on it.
-        unsafe { uc_ls_set_budget(handle, budget as i64) };
+        unsafe {
+            uc_ls_set_budget(handle, budget as i64);
+            uc_ls_pass_break(handle, pass);
+        }
         let outcome = self.uc.emu_start(u64::from(registers.pc) | 1, 0, 0, 0);
         let mut instructions = 0;
         // SAFETY: as above.
         let (left, exception) = unsafe { (uc_ls_left(handle, &mut instructions), uc_ls_exception(handle)) };
+        let hit = self.fetch_hit();
         let context = self.context();
         let end = RunEnd {
             cycles: from.cycles.saturating_add_signed(context.stretch_cycles as i64 - left),
@@ -480,13 +492,17 @@ impl Engine {
         };
         let stop = |reason| Ok((RunEnd { reason, ..end }, false));
         if context.again {
+            // A hit of the instruction that was given up comes again with it.
             return Ok((end, true));
         }
+        self.debugging.hit = hit;
+        let context = self.context();
         if let Some(reason) = context.fault.take() {
             return stop(reason);
         }
         match exception {
             -1 => match outcome {
+                Ok(()) if hit.is_some() => stop(StopReason::Watched),
                 Ok(()) if left > 0 => stop(StopReason::Unmasked),
                 Ok(()) => Ok((end, true)),
                 Err(error) => Err(EngineError::Unicorn { what: "run", error }),
@@ -504,6 +520,7 @@ impl Engine {
             23 => stop(StopReason::DivideByZero),
             24 => stop(StopReason::WaitForEvent),
             25 => stop(StopReason::SendEvent),
+            26 => stop(StopReason::AtBreakpoint),
             0x1_0001 => stop(StopReason::WaitForInterrupt),
             0x1_0004 => Ok((end, true)), // YIELD: a hint without effect
             number => Err(EngineError::UnknownException { number, pc: self.registers().pc }),

@@ -192,6 +192,14 @@ pub struct RunArguments {
     /// Write the machine's whole state at the end of the run.
     #[arg(long, value_name = "FILE")]
     pub snapshot_out: Option<PathBuf>,
+    /// Wait for GDB on this address before the first instruction (:PORT is on this host only) and let it have the run,
+    /// forwards and backwards, up to the time of --for (docs/DEBUGGING.md).
+    #[arg(
+        long,
+        value_name = "[HOST]:PORT",
+        conflicts_with_all = ["gateway", "record", "replay", "hash_every", "pcap", "until", "pace", "semihosting", "trace"]
+    )]
+    pub gdb: Option<String>,
     /// Go on from a state that --snapshot-out wrote; --for then counts from there.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["files", "firmware", "app", "dct", "seed", "set", "no_cloud"])]
     pub snapshot_in: Option<PathBuf>,

@@ -7,7 +7,9 @@ use std::time::Instant;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use lockstep::fleet;
-use lockstep::hunt::{Base, Groups, Line, Outcome as RunOutcome, Store, branch, done, minimise};
+use lockstep::hunt::{
+    Base, Difference, Groups, Line, Outcome as RunOutcome, Store, branch, difference, done, minimise,
+};
 use lockstep::scenario::{Scenario, Variant};
 use lockstep::session::SessionError;
 use lockstep::setup::duration::seconds;
@@ -224,8 +226,35 @@ fn tell_witness(
         None => output.line("    choices of the world: drawn from the seed")?,
     }
     match &witness.neighbour {
-        Some(neighbour) => output.line(&format!("    passes without {}", neighbour.without))?,
+        Some(neighbour) => {
+            output.line(&format!("    passes without {}", neighbour.without))?;
+            let difference = difference(base, &witness.branch, &neighbour.branch)
+                .map_err(|error| CliError::usage(error.to_string()))?;
+            tell_difference(output, &difference)?;
+        }
         None => output.line("    no run near it was met that passes")?,
+    }
+    Ok(())
+}
+
+fn tell_difference(output: &mut Output, difference: &Difference) -> Result<(), CliError> {
+    let Difference { same, last_same, .. } = difference;
+    output.line(&format!("    the first {same} events are alike in both"))?;
+    if let Some(event) = last_same {
+        output.line(&format!("      {:>12} s  {}", seconds(event.time_ps), event.text))?;
+    }
+    for (title, events, threads) in [
+        ("the failing run goes on", &difference.failing, &difference.failing_threads),
+        ("the passing run goes on", &difference.passing, &difference.passing_threads),
+    ] {
+        output.line(&format!("    {title}"))?;
+        for event in events {
+            output.line(&format!("      {:>12} s  {}", seconds(event.time_ps), event.text))?;
+        }
+        output.line("      threads at the first of these")?;
+        for thread in threads {
+            output.text(thread)?;
+        }
     }
     Ok(())
 }

@@ -3,6 +3,7 @@
 mod app;
 mod arguments;
 mod dct;
+mod debug;
 mod error;
 mod exception_names;
 mod explain;

@@ -16,13 +16,13 @@ use super::output::Output;
 use super::outside::{Exchanged, Outside};
 use super::show::{Event, Json, Lines, Plain, Show, event_text, event_time_ps, translate};
 use super::summary::{Finding, Summary, not_reached};
-use super::{CliError, Outcome, RunArguments, explain, logging, snapshot_file, stop_on_interrupt};
+use super::{CliError, Outcome, RunArguments, debug, explain, logging, snapshot_file, stop_on_interrupt};
 use crate::pcap::Capture;
 use crate::view::LiveView;
 use lockstep::setup::duration::seconds;
 use lockstep::setup::files::Disk;
 use lockstep::setup::options::stage_name;
-use lockstep::setup::press::{Button, Edge, edges};
+use lockstep::setup::press::{Edge, edges};
 use lockstep::setup::{CloudSpec, DeviceSpec, load};
 use lockstep::trace::{HASH_EVERY, Noted, Prepared, Recorder, RunSpec, Tracer, Trouble};
 use lockstep::unmodelled::{FirstUse, UnmodelledObserver};
@@ -46,6 +46,16 @@ pub fn run(arguments: &RunArguments) -> Result<Outcome, CliError> {
     let outside = Outside::open(arguments, &mut made.machine)?;
     let trace = record(arguments, &mut made)?;
     let stop = stop_on_interrupt();
+    if arguments.explain {
+        made.machine.observer.keep_history();
+    }
+    let (from_ps, from_instructions) = (made.machine.now().time_ps, made.machine.instructions());
+    let mut debugged = None;
+    if let Some(address) = &arguments.gdb {
+        let left = debug::debug(address, made.machine, arguments, &stop)?;
+        made.machine = left.machine;
+        debugged = Some((left.edges, left.seen, left.goes_on, left.end_ps));
+    }
     let is_live = !arguments.json
         && !arguments.plain
         && arguments.hash_every.is_none()
@@ -61,10 +71,15 @@ pub fn run(arguments: &RunArguments) -> Result<Outcome, CliError> {
     };
     let mut runner = Runner::new(arguments, made.machine, made.symbols, compare, show, stop);
     (runner.capture, runner.trace) = (capture, trace);
-    if arguments.explain {
-        runner.machine.observer.keep_history();
-    }
     (runner.outside, runner.pace) = (outside, pace);
+    if let Some((edges, seen, goes_on, end_ps)) = debugged {
+        (runner.from_ps, runner.from_instructions, runner.end_ps) = (from_ps, from_instructions, end_ps);
+        runner.edges = edges.into_iter();
+        runner.next_edge = runner.edges.next();
+        runner.exited = !goes_on;
+        let events: Vec<Event> = seen.into_iter().filter_map(|seen| translate(seen, &mut runner.lines)).collect();
+        runner.pending.extend(events);
+    }
     let went = runner.go();
     let ended = runner.show.end();
     if is_live {
@@ -401,11 +416,7 @@ impl<'a> Runner<'a> {
         if let Some(trace) = &mut self.trace {
             trace.input(&self.machine, self.machine.now().time_ps, edge.to_string());
         }
-        match edge.button {
-            Button::Reset => self.machine.tap_reset(),
-            Button::Mode if edge.down => self.machine.press_mode(),
-            Button::Mode => self.machine.release_mode(),
-        }
+        debug::press(&mut self.machine, edge);
     }
 
     /// Shows what was seen since the last time.

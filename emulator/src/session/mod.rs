@@ -6,6 +6,7 @@
 mod act;
 mod happenings;
 mod judge;
+mod mark;
 mod timeline;
 mod watch;
 
@@ -15,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 pub use happenings::SerialLines;
 pub use judge::{Failure, Judge};
+pub use mark::Mark;
 pub use timeline::{Planned, Timeline};
 pub use watch::{Happening, Watch};
 
