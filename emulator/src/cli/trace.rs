@@ -8,7 +8,7 @@ use lockstep::scenario::Variant;
 use lockstep::setup::duration::seconds;
 use lockstep::setup::files::Folder;
 use lockstep::trace::compare::Difference;
-use lockstep::trace::diff::{Bracket, Narrowed, heads, narrow, records};
+use lockstep::trace::diff::{Bracket, Narrowed, heads, is_as_long, narrow, records};
 use lockstep::trace::{Played, ScenarioRun, TraceFile, describe, describe_pair, describe_record, open};
 use lockstep_traces::trace::{BlobSource, Ending, FrameKind, Record};
 use serde_json::json;
@@ -228,7 +228,7 @@ pub fn diff(arguments: &DiffArguments) -> Result<Outcome, CliError> {
         output.line(&format!("    second  {b}"))?;
     }
     let (first_ps, second_ps) = (first.last_ps(), second.last_ps());
-    if first_ps != second_ps {
+    if !is_as_long(&first, &second) {
         let (first_s, second_s) = (seconds(first_ps), seconds(second_ps));
         output.line(&format!("length      {first_s} s / {second_s} s: compared as far as both go"))?;
     }

@@ -28,6 +28,14 @@ impl RecordDifference {
     }
 }
 
+/// Observers look at least this often, in picoseconds.
+const LOOK_PS: u64 = 10_000_000_000;
+
+/// Whether two runs ended at the same time but for an instruction or so.
+pub fn is_as_long(first: &TraceFile, second: &TraceFile) -> bool {
+    first.last_ps().abs_diff(second.last_ps()) <= LOOK_PS
+}
+
 /// So long before the end of the shorter run, in picoseconds, what happened in both may be told by one alone.
 const LATE_PS: u64 = 2_000_000_000_000;
 
@@ -139,6 +147,7 @@ pub fn records(first: &mut TraceFile, second: &mut TraceFile) -> Result<RecordDi
     }
     let common_ps = match (first.last_ps(), second.last_ps()) {
         (first_ps, second_ps) if first_ps == second_ps => u64::MAX,
+        (first_ps, second_ps) if is_as_long(first, second) => first_ps.min(second_ps).saturating_sub(LOOK_PS),
         (first_ps, second_ps) => first_ps.min(second_ps).saturating_sub(LATE_PS),
     };
     found.retain(|_, difference| {
