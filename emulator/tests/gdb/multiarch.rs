@@ -33,12 +33,8 @@ fn lockstep(arguments: &[&str]) -> Command {
 fn gdb(script: &str, arguments: &[&str]) -> (String, String) {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("script.gdb");
-    let mut server: Child = lockstep(arguments)
-        .args(["--gdb", ":0"])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut server: Child =
+        lockstep(arguments).args(["--gdb", ":0"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut errors = BufReader::new(server.stderr.take().unwrap());
     let mut line = String::new();
     errors.read_line(&mut line).unwrap();
@@ -224,9 +220,7 @@ kill
 "#;
     let (printed, _) = gdb(script, &[]);
     assert_eq!(said(&printed, "systick"), "15", "{printed}");
-    for (name, value) in
-        [("thread", "0"), ("forwards", "0"), ("backwards", "0"), ("same", "1"), ("again", "1")]
-    {
+    for (name, value) in [("thread", "0"), ("forwards", "0"), ("backwards", "0"), ("same", "1"), ("again", "1")] {
         assert_eq!(said(&printed, name), value, "{name}: {printed}");
     }
     assert!(said(&printed, "raw").parse::<u32>().unwrap() > 10, "{printed}");
