@@ -9,8 +9,8 @@ use std::io::Write as _;
 use std::path::PathBuf;
 
 use clap::{Parser, ValueEnum};
-use lockstep::fleet;
 use lockstep::power_cut::{Cut, Operation, Place, PowerCutError, Programmer, Runs, Update, Variant, Verdict, choose};
+use lockstep::{Seen, fleet};
 use lockstep_peripherals::flash::OperationKind;
 
 /// Cuts the power at flash operations of an update of genuine firmware and prints a table of outcomes.
@@ -40,6 +40,9 @@ struct Arguments {
     /// The verdict falls when an application speaks, connected or not.
     #[arg(long)]
     boots_only: bool,
+    /// Print what happens after the power's return: to look at one cut.
+    #[arg(long)]
+    events: bool,
     /// Print the course and cut nothing.
     #[arg(long)]
     course: bool,
@@ -83,6 +86,7 @@ impl Arguments {
     }
 }
 
+type Judged = Result<Vec<(Variant, Verdict)>, PowerCutError>;
 type Row = (Programmer, Place, OperationKind, Variant);
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -105,15 +109,20 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let produce =
             |cuts: crossbeam_channel::Sender<Cut>| update.visit(&course, &chosen, |cut| cuts.send(cut).is_ok());
         let work = |cut: Cut| {
+            let watch = |seen: &Seen| {
+                if arguments.events {
+                    print_event(seen);
+                }
+            };
             let judge = |variant| {
                 let seed = arguments.seed_of(cut.index, variant);
-                cut.judge(&update, variant, seed, !arguments.boots_only).map(|verdict| (variant, verdict))
+                cut.judge(&update, variant, seed, !arguments.boots_only, watch).map(|verdict| (variant, verdict))
             };
-            let judged = arguments.variants().into_iter().map(judge).collect::<Result<Vec<_>, PowerCutError>>();
+            let judged = arguments.variants().into_iter().map(judge).collect::<Judged>();
             (cut.index, cut.operation, judged)
         };
         let mut failure = None;
-        let done = |(index, operation, judged): (usize, Operation, Result<Vec<(Variant, Verdict)>, PowerCutError>)| {
+        let done = |(index, operation, judged): (usize, Operation, Judged)| {
             finished += 1;
             eprint!("\r{firmware}: {finished} of {total} ");
             let judged = match judged {
@@ -147,6 +156,22 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         print_table(firmware, &course, &verdicts);
     }
     Ok(())
+}
+
+fn print_event(seen: &Seen) {
+    let s = |time_ps: u64| time_ps as f64 / 1e12;
+    match seen {
+        Seen::At(entry) => {
+            eprintln!("{:12.6} {:?} {}", s(entry.time_ps), entry.direction, entry.bytes.escape_ascii());
+        }
+        Seen::Cloud(event) => eprintln!("{:12.6} {}", s(event.time_ps), event.kind),
+        Seen::Reset(reset) => eprintln!("{:12.6} reset: {:?}", s(reset.now.time_ps), reset.cause),
+        Seen::Fault(fault) => {
+            eprintln!("{:12.6} fault: {:?} at {:#010x}", s(fault.now.time_ps), fault.fault, fault.pc);
+        }
+        Seen::Stage(reached) => eprintln!("{:12.6} {:?}", s(reached.time_ps), reached.stage),
+        _ => {}
+    }
 }
 
 fn word(value: impl serde::Serialize) -> String {

@@ -358,12 +358,12 @@ impl Machine {
             return Err(MachineError::Stuck { time_ps: self.now().time_ps });
         }
         self.observer.look(&mut self.world, self.cycles, self.instructions);
+        let sample_cycle = self.world.state.clock.cycle_at(self.observer.led().next_sample_ps());
+        let limit_cycles = limit_cycles.min(sample_cycle.max(self.cycles + 1));
         if let Some(returns_ps) = self.world.state.power_returns_ps {
             self.stay_off(returns_ps, limit_cycles);
             return Ok(Stop::Limit);
         }
-        let sample_cycle = self.world.state.clock.cycle_at(self.observer.led().next_sample_ps());
-        let limit_cycles = limit_cycles.min(sample_cycle.max(self.cycles + 1));
         if let Some(code) = self.observer.take_sos() {
             let registers = self.engine.registers();
             self.keep_moment(Reason::Sos { code }, &registers);

@@ -433,3 +433,43 @@ fn a_command_to_the_device_service_that_is_not_done_is_a_failed_expectation() {
     let kinds: Vec<_> = summary["findings"].as_array().unwrap().iter().map(|finding| &finding["kind"]).collect();
     assert_eq!(kinds, ["command_failed", "command_failed"]);
 }
+
+/// A guest without an RTOS that locks up: each fault's moment is explained with what was in the registers then, and the
+/// lock-up's; map files give names; the run itself is the same.
+#[test]
+fn faults_and_a_lock_up_are_explained() {
+    let files = Files::new();
+    let guest = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../firmware-images/built/test-lockup.elf");
+    let guest = guest.to_str().unwrap();
+    let map = "Linker script and memory map\n\n.text 0x08000400 0x400\n .text.first 0x08000500 0x40 a.o\n\
+               \x20               0x08000500                first\n .text.second 0x08000540 0x40 a.o\n\
+               \x20               0x08000540                _ZN6Device6secondEi\n";
+    let map = files.file("guest.map", map.as_bytes());
+    let plain = lockstep(files.path(), &["run", guest, "--semihosting", "--json", "--for", "1s"]);
+    let arguments = ["run", guest, "--semihosting", "--json", "--for", "1s", "--explain", "--map", &map];
+    let explained = lockstep(files.path(), &arguments);
+    let summary = |output: &Output| -> serde_json::Value {
+        serde_json::from_str(stdout(output).lines().last().unwrap()).unwrap()
+    };
+    let (plain, summary) = (summary(&plain), summary(&explained));
+    assert_eq!(explained.status.code(), Some(4));
+    assert_eq!(summary["state_hash"], plain["state_hash"], "observers change nothing");
+    let explanations = summary["explanations"].as_array().unwrap();
+    assert_eq!(explanations.len(), 3, "two faults, then the lock-up: {explanations:#?}");
+    let (fault, lock_up) = (&explanations[0]["fault"], &explanations[2]);
+    assert_eq!((&fault["bit"], &fault["no_code"]), (&"UNDEFINSTR".into(), &serde_json::Value::Null));
+    assert_eq!(fault["place"], "0x0800054c Device::second(int)+0xc");
+    assert_eq!(lock_up["reason"], "lock_up");
+    assert_eq!(lock_up["rtos_recognised"], false);
+    let text = lock_up["causes"].to_string();
+    assert!(text.contains("a fault while a fault was handled"), "{text}");
+
+    let page = stdout(&lockstep(files.path(), &["run", guest, "--semihosting", "--plain", "--for", "1s", "--explain"]));
+    assert_eq!(page.matches("EXPLANATION").count(), 3, "{page}");
+    assert!(page.contains("UNDEFINSTR: an instruction that does not exist"), "{page}");
+    assert!(!page.contains("there is no code"), "there is: {page}");
+
+    let no_map = files.file("no.map", b"hello");
+    refused(files.path(), &["run", guest, "--map", &no_map], &["no.map", "map file of GNU ld"]);
+    refused(files.path(), &["run", guest, "--symbols", guest], &["test-lockup.elf", "no symbols"]);
+}

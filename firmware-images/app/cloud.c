@@ -5,7 +5,7 @@ enum { PENDING_PERIOD_MS = 1000, EVENT_TTL_S = 60 };
 
 uint32_t messages_sent;
 static uint32_t pending_ms, published_ms, events;
-static bool is_enrolled;
+static bool is_enrolled, holds_updates;
 
 /* The cloud calls it: logs the argument, closes the connection for "close", answers with the version. */
 static int call(void *data, const char *argument, void *reserved)
@@ -69,6 +69,9 @@ static void enrol(void)
 void cloud_setup(void)
 {
     system_subscribe_event(EVENT_FIRMWARE_UPDATE, update_event, 0);
+    holds_updates = config.hold_updates;
+    if (holds_updates)
+        system_set_flag(FLAG_UPDATES_ENABLED, 0, 0);
     if (config.register_in_setup)
         enrol();
 }
@@ -81,8 +84,19 @@ uint32_t publish_flags(enum publish how)
     return EVENT_PRIVATE | (how == PUBLISH_NO_ACK ? EVENT_NO_ACK : 0);
 }
 
+/* Of the service the next try is wanted: it was told no. */
+static void let_update_come(void)
+{
+    log_line("an update is pending");
+    session_suspend();
+    system_set_flag(FLAG_UPDATES_ENABLED, 1, 0);
+    holds_updates = false;
+}
+
 void cloud_loop(void)
 {
+    if (holds_updates && cloud_update_pending())
+        let_update_come();
     if (!is_enrolled && cloud_connected())
         enrol();
     if (config.log_pending && is_due(&pending_ms, PENDING_PERIOD_MS))

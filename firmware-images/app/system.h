@@ -40,6 +40,7 @@
 #define system_delay_ms EXPORT(8, 5, void (*)(unsigned long ms, bool no_background))
 #define system_subscribe_event EXPORT(8, 8, int (*)(uint64_t events, system_event_fn *, void *))
 #define system_thread_set_state EXPORT(8, 11, void (*)(int state, void *reserved))
+#define system_set_flag EXPORT(8, 14, int (*)(int flag, uint8_t value, void *reserved))
 #define system_get_flag EXPORT(8, 15, int (*)(int flag, uint8_t *value, void *reserved))
 
 #define hal_pin_mode EXPORT(20, 2, void (*)(uint16_t pin, int mode))
@@ -79,7 +80,7 @@ enum { PIN_OUTPUT = 1 };
 enum { PIN_D7 = 7 };
 enum { SERIAL1 = 0 };
 enum { FEATURE_ENABLED = 1 };
-enum { FLAG_UPDATE_PENDING = 0 };
+enum { FLAG_UPDATE_PENDING = 0, FLAG_UPDATES_ENABLED = 1 };
 enum { FAMILY_INET = 2, TYPE_STREAM = 1, PROTOCOL_TCP = 6 };
 enum { SOCKET_ACTIVE = 0 };
 enum { EVENT_FIRMWARE_UPDATE = 1 << 8 };

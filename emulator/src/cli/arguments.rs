@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use lockstep::trace::Embed;
 
 use lockstep::setup::duration::parse_duration_ps;
 use lockstep::setup::operator::{CloudArgument, parse_cloud};
@@ -27,6 +28,8 @@ pub enum Command {
     Run(Box<RunArguments>),
     /// Run a scenario many times, each time with another seed and another filling of what it leaves open.
     Hunt(HuntArguments),
+    /// Run scenarios (*.toml) and traces (*.trace) as tests: files, and what is found in folders.
+    Test(TestArguments),
     /// Run again what a trace recorded, and compare everything with it.
     Replay(ReplayArguments),
     /// Say where two traces differ first: choice, record, state, instruction, register, address, part.
@@ -72,6 +75,16 @@ pub enum TraceImages {
     Own,
     /// Nobody's.
     None,
+}
+
+impl From<TraceImages> for Embed {
+    fn from(whose: TraceImages) -> Self {
+        match whose {
+            TraceImages::All => Self::All,
+            TraceImages::Own => Self::Own,
+            TraceImages::None => Self::None,
+        }
+    }
 }
 
 const RUN_EXIT_CODES: &str = "Exit codes: 0 done, 1 an expectation failed (--strict, --until, --cloud COMMAND, the guest's exit status), \
@@ -192,6 +205,33 @@ pub struct RunArguments {
     pub snapshot_in: Option<PathBuf>,
 }
 
+const TEST_EXIT_CODES: &str = "A scenario passes when what it expects is met; one that expects nothing, when nothing fatal is found. A trace \
+passes when the run is identical to the recorded one.\n\nExit codes, the gravest of all tests: 0 all passed, 1 an \
+expectation failed, 2 bad usage or input, 3 guest fault, 4 hang, 5 divergence.";
+
+#[derive(Debug, Args)]
+#[command(after_help = TEST_EXIT_CODES)]
+pub struct TestArguments {
+    /// Scenarios, traces, and folders with such.
+    #[arg(required = true, value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+    /// Tests at once.
+    #[arg(long, default_value_t = default_jobs())]
+    pub jobs: usize,
+    /// Virtual time that a test may take at most: one that wants more fails and is not run.
+    #[arg(long, value_name = "TIME", value_parser = parse_duration_ps)]
+    pub limit: Option<u64>,
+    /// Write the results as JUnit XML.
+    #[arg(long, value_name = "FILE")]
+    pub junit: Option<PathBuf>,
+    /// Folder for what shows a failure: the trace of the run, and what was wrong in words.
+    #[arg(long, value_name = "FOLDER")]
+    pub artefacts: Option<PathBuf>,
+    /// Print one JSON object a line: each test, then the summary.
+    #[arg(long)]
+    pub json: bool,
+}
+
 #[derive(Debug, Args)]
 #[command(after_help = "Exit codes: 0 identical (whatever was found in the run), 2 bad usage or input, 5 divergence.")]
 pub struct ReplayArguments {
@@ -230,6 +270,29 @@ pub enum TraceCommand {
         /// Print one JSON object.
         #[arg(long)]
         json: bool,
+    },
+    /// Run a scenario and record it: the plain run, or with --hunt-seed a run of a hunt.
+    Record {
+        /// The scenario.
+        scenario: PathBuf,
+        /// The trace to write.
+        #[arg(short, long)]
+        output: PathBuf,
+        /// Seed of a plain run, instead of the scenario's.
+        #[arg(long)]
+        seed: Option<u64>,
+        /// The run of a hunt that has this seed.
+        #[arg(long, value_name = "SEED")]
+        hunt_seed: Option<u64>,
+        /// Variant of the scenario.
+        #[arg(long, value_name = "NAME")]
+        variant: Option<String>,
+        /// Vendor's firmware version, instead of the scenario's.
+        #[arg(long, value_name = "VERSION")]
+        firmware: Option<String>,
+        /// Whose files the trace holds.
+        #[arg(long, value_enum, value_name = "WHOSE", default_value_t)]
+        trace_images: TraceImages,
     },
     /// Every record in a line.
     Records {
@@ -298,6 +361,12 @@ pub struct HuntArguments {
     /// Variants of the scenario to hunt on; all if none is named.
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     pub variant: Vec<String>,
+    /// Record a trace of each witness in this folder, named after scenario, device and cause.
+    #[arg(long, value_name = "FOLDER")]
+    pub traces: Option<PathBuf>,
+    /// Whose files those traces hold.
+    #[arg(long, value_enum, value_name = "WHOSE", requires = "traces", default_value_t)]
+    pub trace_images: TraceImages,
     /// Write a line of JSON for each run; a file that is there is gone on with.
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,

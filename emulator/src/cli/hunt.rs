@@ -7,11 +7,14 @@ use std::time::Instant;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use lockstep::fleet;
-use lockstep::hunt::{Base, Groups, Line, Outcome as RunOutcome, Store, branch, done, minimise};
+use lockstep::hunt::{
+    Base, Difference, Groups, Line, Outcome as RunOutcome, Store, branch, difference, done, minimise,
+};
 use lockstep::scenario::{Scenario, Variant};
 use lockstep::session::SessionError;
 use lockstep::setup::duration::seconds;
-use lockstep::setup::files::{Disk, Files as _};
+use lockstep::setup::files::{Disk, Files as _, Folder};
+use lockstep::trace::ScenarioRun;
 
 use super::arguments::HuntArguments;
 use super::output::Output;
@@ -105,6 +108,10 @@ pub fn hunt(arguments: &HuntArguments) -> Result<Outcome, CliError> {
             let witness = minimise(&base, branch(&base.scenario, *seed), cause, arguments.minimise)
                 .map_err(|error| of(&arguments.scenario, error))?;
             tell_witness(&mut output, &base, cause, *seed, &witness)?;
+            if let Some(traces) = &arguments.traces {
+                let path = record_witness(arguments, traces, &base, &scenario, cause, &witness)?;
+                output.line(&format!("    trace: {}", path.display()))?;
+            }
         }
     }
     output.finish()?;
@@ -145,6 +152,54 @@ fn show_run(base: &Base, seed: u64, arguments: &HuntArguments) -> Result<Outcome
     Ok(if outcome.findings.is_empty() { Outcome::Done } else { Outcome::Hang })
 }
 
+/// Records a witness from power-on, so that it can be replayed without the hunt.
+fn record_witness(
+    arguments: &HuntArguments,
+    folder: &Path,
+    base: &Base,
+    scenario: &Scenario,
+    cause: &lockstep::hunt::Cause,
+    witness: &lockstep::hunt::Witness,
+) -> Result<std::path::PathBuf, CliError> {
+    let stem = arguments.scenario.file_stem().unwrap_or_default().to_string_lossy();
+    let device = [base.variant.name.as_str(), base.scenario.device.firmware.as_deref().unwrap_or("own")].join("-");
+    let name = file_name(&format!("{stem}-{device}-{cause}"));
+    std::fs::create_dir_all(folder).map_err(CliError::io(folder))?;
+    let mut path = folder.join(format!("{name}.trace"));
+    for number in 2.. {
+        if !path.exists() {
+            break;
+        }
+        path = folder.join(format!("{name}-{number}.trace"));
+    }
+    let run = ScenarioRun {
+        scenario: scenario.text.clone(),
+        variant: base.variant.clone(),
+        branch: Some(witness.branch.clone()),
+    };
+    let mut files = Folder::new(arguments.scenario.parent().unwrap_or(Path::new(".")));
+    let name = arguments.scenario.display().to_string();
+    let played = lockstep::trace::record(&path, &run, &name, scenario.seed, arguments.trace_images.into(), &mut files)?;
+    let outcome = RunOutcome { findings: played.findings, ..witness.outcome.clone() };
+    match played.trace_lost {
+        Some(text) => Err(CliError::usage(text)),
+        None if !cause.is_in(&outcome) => {
+            let text = "run from power-on it does not show what the hunt found; this is a defect of Lockstep: please \
+                        report it with the scenario"
+                .to_owned();
+            Err(CliError::file(&path, text))
+        }
+        None => Ok(path),
+    }
+}
+
+/// A text as part of a file's name.
+pub fn file_name(text: &str) -> String {
+    let plain = text.chars().map(|c| if c.is_ascii_alphanumeric() || c == '.' { c } else { '-' });
+    let words: String = plain.take(120).collect();
+    words.split('-').filter(|word| !word.is_empty()).collect::<Vec<_>>().join("-")
+}
+
 fn tell_witness(
     output: &mut Output,
     base: &Base,
@@ -171,8 +226,35 @@ fn tell_witness(
         None => output.line("    choices of the world: drawn from the seed")?,
     }
     match &witness.neighbour {
-        Some(neighbour) => output.line(&format!("    passes without {}", neighbour.without))?,
+        Some(neighbour) => {
+            output.line(&format!("    passes without {}", neighbour.without))?;
+            let difference = difference(base, &witness.branch, &neighbour.branch)
+                .map_err(|error| CliError::usage(error.to_string()))?;
+            tell_difference(output, &difference)?;
+        }
         None => output.line("    no run near it was met that passes")?,
+    }
+    Ok(())
+}
+
+fn tell_difference(output: &mut Output, difference: &Difference) -> Result<(), CliError> {
+    let Difference { same, last_same, .. } = difference;
+    output.line(&format!("    the first {same} events are alike in both"))?;
+    if let Some(event) = last_same {
+        output.line(&format!("      {:>12} s  {}", seconds(event.time_ps), event.text))?;
+    }
+    for (title, events, threads) in [
+        ("the failing run goes on", &difference.failing, &difference.failing_threads),
+        ("the passing run goes on", &difference.passing, &difference.passing_threads),
+    ] {
+        output.line(&format!("    {title}"))?;
+        for event in events {
+            output.line(&format!("      {:>12} s  {}", seconds(event.time_ps), event.text))?;
+        }
+        output.line("      threads at the first of these")?;
+        for thread in threads {
+            output.text(thread)?;
+        }
     }
     Ok(())
 }

@@ -21,6 +21,7 @@ pub mod show;
 mod shown;
 mod snapshot_file;
 mod summary;
+mod test;
 mod trace;
 
 use std::process::ExitCode;
@@ -60,6 +61,7 @@ pub fn main() -> ExitCode {
     let outcome = match &cli.command {
         Command::Run(arguments) => run::run(arguments),
         Command::Hunt(arguments) => hunt::hunt(arguments),
+        Command::Test(arguments) => test::test(arguments),
         Command::Replay(arguments) => replay::replay(arguments),
         Command::Diff(arguments) => trace::diff(arguments),
         Command::Trace(command) => trace::trace(command),

@@ -10,7 +10,7 @@ use lockstep::semihosting::{HostCall, serve};
 use lockstep::{Machine, Seen, Stop};
 use lockstep_images::SymbolTable;
 
-use super::arguments::{Pace, TraceImages};
+use super::arguments::Pace;
 use super::hashes::Hashes;
 use super::output::Output;
 use super::outside::{Exchanged, Outside};
@@ -24,7 +24,7 @@ use lockstep::setup::files::Disk;
 use lockstep::setup::options::stage_name;
 use lockstep::setup::press::{Edge, edges};
 use lockstep::setup::{CloudSpec, DeviceSpec, load};
-use lockstep::trace::{Embed, HASH_EVERY, Noted, Prepared, Recorder, RunSpec, Tracer, Trouble};
+use lockstep::trace::{HASH_EVERY, Noted, Prepared, Recorder, RunSpec, Tracer, Trouble};
 use lockstep::unmodelled::{FirstUse, UnmodelledObserver};
 use lockstep_traces::Plan;
 use lockstep_traces::trace::{Blob, ImageInfo};
@@ -110,13 +110,8 @@ fn make(arguments: &RunArguments) -> Result<Made, CliError> {
         let title = path.display().to_string();
         return Ok(Made { machine, symbols: SymbolTable::default(), title, images: Vec::new(), blobs: Vec::new() });
     }
-    let embed = match arguments.trace_images {
-        TraceImages::All => Embed::All,
-        TraceImages::Own => Embed::Own,
-        TraceImages::None => Embed::None,
-    };
     let mut disk = Disk;
-    let mut files = Noted::new(&mut disk, embed);
+    let mut files = Noted::new(&mut disk, arguments.trace_images.into());
     let Prepared { machine, symbols, images } =
         spec(arguments).prepare(arguments.seed, &Plan::default(), &mut files)?;
     let blobs = files.into_blobs();

@@ -3,14 +3,18 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use lockstep::hunt::branch;
+use lockstep::scenario::Variant;
 use lockstep::setup::duration::seconds;
+use lockstep::setup::files::Folder;
 use lockstep::trace::compare::Difference;
 use lockstep::trace::diff::{Bracket, Narrowed, heads, narrow, records};
-use lockstep::trace::{TraceFile, describe, describe_record, open};
+use lockstep::trace::{Played, ScenarioRun, TraceFile, describe, describe_pair, describe_record, open};
 use lockstep_traces::trace::{BlobSource, Ending, FrameKind, Record};
 use serde_json::json;
 
 use super::arguments::{DiffArguments, TraceCommand};
+use super::hunt::read_scenario;
 use super::output::{Output, grouped};
 use super::{CliError, Outcome};
 
@@ -19,6 +23,41 @@ pub fn trace(command: &TraceCommand) -> Result<Outcome, CliError> {
     match command {
         TraceCommand::Info { trace, json } => info(trace, *json),
         TraceCommand::Records { trace } => list(trace),
+        TraceCommand::Record { scenario, output, seed, hunt_seed, variant, firmware, trace_images } => {
+            let read = read_scenario(scenario)?;
+            let mut on = match variant {
+                Some(name) => read.variants.iter().find(|variant| variant.name == *name).cloned().ok_or_else(|| {
+                    let names: Vec<&str> = read.variants.iter().map(|variant| variant.name.as_str()).collect();
+                    CliError::usage(format!("--variant {name}: there are {}", names.join(", ")))
+                })?,
+                None => Variant::default(),
+            };
+            on.firmware = firmware.clone().or(on.firmware);
+            let branch = hunt_seed.map(|seed| branch(&read.on(&on), seed));
+            let run = ScenarioRun { scenario: read.text.clone(), variant: on, branch };
+            let mut files = Folder::new(scenario.parent().unwrap_or(Path::new(".")));
+            let name = scenario.display().to_string();
+            let seed = seed.unwrap_or(read.seed);
+            let played = lockstep::trace::record(output, &run, &name, seed, (*trace_images).into(), &mut files)?;
+            told(&played)
+        }
+    }
+}
+
+/// How a recorded run went; whatever it was, it was recorded.
+fn told(played: &Played) -> Result<Outcome, CliError> {
+    let mut output = Output::new();
+    for finding in &played.findings {
+        output.line(&format!("{} s {}: {}", seconds(finding.time_ps), finding.kind, finding.text))?;
+    }
+    for failure in &played.failures {
+        output.line(&format!("expected: {failure}"))?;
+    }
+    output.line(&format!("recorded to {} s", seconds(played.end_ps)))?;
+    output.finish()?;
+    match &played.trace_lost {
+        Some(text) => Err(CliError::usage(text.clone())),
+        None => Ok(Outcome::Done),
     }
 }
 
@@ -180,9 +219,18 @@ pub fn diff(arguments: &DiffArguments) -> Result<Outcome, CliError> {
     }
     for difference in &found.kinds {
         let text = |record: &Option<Record>| record.as_ref().map_or("nothing more".to_owned(), describe_record);
+        let (a, b) = match (&difference.first, &difference.second) {
+            (Some(a), Some(b)) => describe_pair(a, b),
+            (a, b) => (text(a), text(b)),
+        };
         output.line(&format!("  {}", difference.kind.name()))?;
-        output.line(&format!("    first   {}", text(&difference.first)))?;
-        output.line(&format!("    second  {}", text(&difference.second)))?;
+        output.line(&format!("    first   {a}"))?;
+        output.line(&format!("    second  {b}"))?;
+    }
+    let (first_ps, second_ps) = (first.last_ps(), second.last_ps());
+    if first_ps != second_ps {
+        let (first_s, second_s) = (seconds(first_ps), seconds(second_ps));
+        output.line(&format!("length      {first_s} s / {second_s} s: compared as far as both go"))?;
     }
     bracket("states", &found.states, &mut output)?;
     bracket("firmware", &found.guests, &mut output)?;

@@ -94,13 +94,8 @@ fn fault(explanation: &Explanation, evidence: &Evidence<'_>, causes: &mut Vec<Ca
         let near_null = if status.bfar < NULL_BYTES { ": a null pointer, with an offset" } else { "" };
         causes.push(cause(format!("It accessed {:#010x}{near_null}.", status.bfar), "BFAR"));
     }
-    if fault.is_code {
-        return;
-    }
-    causes.push(cause(
-        format!("At {:#010x} there is no code.", fault.pc),
-        "no module in flash has this address, and no symbol",
-    ));
+    let Some(no_code) = fault.no_code else { return };
+    causes.push(cause(format!("At {:#010x} there is no code.", fault.pc), no_code));
     let Some(slot) = &fault.returned_by else {
         causes
             .push(open("How the core got there: the word below its stack pointer is not the PC, so not by a return."));
@@ -116,9 +111,10 @@ fn fault(explanation: &Explanation, evidence: &Evidence<'_>, causes: &mut Vec<Ca
         [(address, byte, name)] => {
             let which = ["lowest", "second", "third", "top"].get(*byte as usize).unwrap_or(&"top");
             let is = value >> (8 * byte) & 0xff;
+            let name = name.as_ref().map_or_else(String::new, |name| format!(" ({name})"));
             causes.push(cause(
                 format!(
-                    "That is a damaged return address: it looks like {address:#010x} ({name}) with its {which} byte \
+                    "That is a damaged return address: it looks like {address:#010x}{name} with its {which} byte \
                      replaced by {is:02x}."
                 ),
                 "of all words that differ from it in one byte, only this one follows a call in the firmware",

@@ -8,7 +8,7 @@ use crate::core::faults::Fault;
 use crate::places::Places;
 use crate::rtos::chain::{Context, chain, is_return_address};
 use crate::rtos::{Rtos, Words};
-use crate::world::{SRAM_BASE, SRAM_SIZE};
+use crate::world::{FLASH_BASE, FLASH_SIZE, SRAM_BASE, SRAM_SIZE};
 
 /// A return address with one byte changed fits this many others at most, or it says nothing.
 const NEIGHBOURS_MAX: usize = 4;
@@ -22,8 +22,8 @@ pub struct FaultReport {
     pub place: String,
     /// The instruction's address.
     pub pc: u32,
-    /// Whether any code lies there.
-    pub is_code: bool,
+    /// Why no code can be there, if so.
+    pub no_code: Option<&'static str>,
     /// The link register, with its name.
     pub lr: String,
     /// Registers R0 to R12, SP, LR, PC, xPSR.
@@ -49,7 +49,7 @@ pub struct ReturnSlot {
     pub value: u32,
     /// Return addresses of this firmware that differ from it in one byte: address, which byte of it (0 the lowest),
     /// name.
-    pub looks_like: Vec<(u32, u32, String)>,
+    pub looks_like: Vec<(u32, u32, Option<String>)>,
     /// The calls from there on, if there is just one such address and it is taken for the true one.
     pub chain: Option<ChainReport>,
 }
@@ -62,20 +62,32 @@ impl FaultReport {
         let mut named: Vec<(String, u32)> = registers.r.iter().zip(0..).map(|(r, n)| (format!("R{n}"), *r)).collect();
         named.extend([("SP", registers.sp()), ("LR", registers.lr), ("PC", registers.pc)].map(|(n, v)| (n.into(), v)));
         named.push(("xPSR".to_owned(), registers.stacked_xpsr()));
-        let is_code = places.is_code(seen.pc);
+        let no_code = no_code(&moment.memory(), seen.pc);
+        let returned_by = no_code.and_then(|_| returned_by(moment, seen.fault, rtos, places));
         Some(Self {
             bit: seen.fault.cfsr_bit().1,
             place: places.place(seen.pc),
             pc: seen.pc,
-            is_code,
+            no_code,
             lr: places.place(seen.lr),
             registers: named,
             status: moment.status,
             status_words: status_words(&moment.status),
             task: (registers.ipsr() == 0).then(|| rtos?.running().map(|task| task.tcb)).flatten(),
-            returned_by: returned_by(moment, seen.fault, rtos, places).filter(|_| !is_code),
+            returned_by,
             stack: stack_words(moment, places),
         })
+    }
+}
+
+/// Why no code can be at an address, if so.
+fn no_code(memory: &impl Words, pc: u32) -> Option<&'static str> {
+    // The alias of flash at 0 has the same content.
+    let address = if pc < FLASH_SIZE { pc | FLASH_BASE } else { pc };
+    match memory.half(address) {
+        None => Some("neither flash nor SRAM has this address"),
+        Some(0xffff) if (FLASH_BASE..FLASH_BASE + FLASH_SIZE).contains(&address) => Some("flash is erased there"),
+        Some(_) => None,
     }
 }
 
@@ -102,17 +114,15 @@ fn returned_by(moment: &Moment, fault: Fault, rtos: Option<&Rtos>, places: &Plac
     Some(ReturnSlot { slot, value, looks_like, chain })
 }
 
-/// Return addresses of this firmware that differ from a word in one byte only; none if there are too many to say
-/// anything.
-pub fn neighbours(memory: &impl Words, word: u32, places: &Places) -> Vec<(u32, u32, String)> {
+/// Return addresses of this firmware that differ from a word in one byte only, with the number of that byte and a name;
+/// none if there are too many to say anything.
+pub fn neighbours(memory: &impl Words, word: u32, places: &Places) -> Vec<(u32, u32, Option<String>)> {
     let mut found = Vec::new();
     for byte in 0..4 {
         let shift = 8 * byte;
         let others = (0..=0xffu32).map(|value| word & !(0xff << shift) | value << shift);
         for other in others.filter(|other| *other != word && is_return_address(memory, *other)) {
-            if let Some(name) = places.return_name(other & !1) {
-                found.push((other, byte, name));
-            }
+            found.push((other, byte, places.return_name(other & !1)));
         }
     }
     if found.len() > NEIGHBOURS_MAX { Vec::new() } else { found }
@@ -173,4 +183,49 @@ pub fn decode_hfsr(hfsr: u32) -> Vec<String> {
         (31, "DEBUGEVT: a breakpoint without a debugger"),
     ];
     BITS.iter().filter(|(bit, _)| hfsr >> bit & 1 == 1).map(|(_, words)| (*words).to_owned()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use lockstep_images::SymbolTable;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::rtos::MemoryCopy;
+
+    #[test]
+    fn a_damaged_return_address_is_recognised_by_its_one_byte() {
+        let mut flash = vec![0xff; 0x200];
+        // bl, and behind it the return address.
+        flash[0x100..0x104].copy_from_slice(&[0xff, 0xf7, 0xfe, 0xff]);
+        let memory = MemoryCopy { sram: &[], flash: &flash };
+        let places = Places::new(SymbolTable::default(), &flash);
+        assert_eq!(neighbours(&memory, 0x0100_0105, &places), [(0x0800_0105, 3, None)]);
+        assert_eq!(neighbours(&memory, 0x0800_0005, &places), [(0x0800_0105, 1, None)]);
+        assert!(neighbours(&memory, 0x0100_0005, &places).is_empty(), "two bytes");
+        assert!(neighbours(&memory, 0x0100_0104, &places).is_empty(), "no Thumb bit");
+        assert_eq!(no_code(&memory, 0x0100_0104), Some("neither flash nor SRAM has this address"));
+        assert_eq!(no_code(&memory, 0x0800_0040), Some("flash is erased there"));
+        assert_eq!((no_code(&memory, 0x0800_0102), no_code(&memory, 0x102)), (None, None));
+    }
+
+    #[test]
+    fn status_registers_are_put_into_words() {
+        let status = FaultStatus { cfsr: 1 << 9 | 1 << 15, hfsr: 1 << 30, mmfar: 0, bfar: 0x10 };
+        let words = status_words(&status).join("; ");
+        for part in ["PRECISERR", "BFARVALID: the address was 0x00000010", "FORCED"] {
+            assert!(words.contains(part), "{words}");
+        }
+        assert!(status_words(&FaultStatus::default()).is_empty());
+    }
+
+    proptest! {
+        #[test]
+        fn no_word_panics(flash: Vec<u8>, word: u32, cfsr: u32, hfsr: u32) {
+            let memory = MemoryCopy { sram: &flash, flash: &flash };
+            let found = neighbours(&memory, word, &Places::new(SymbolTable::default(), &flash));
+            prop_assert!(found.iter().all(|(other, byte, _)| (other ^ word) & !(0xff << (8 * byte)) == 0));
+            let _ = status_words(&FaultStatus { cfsr, hfsr, ..FaultStatus::default() });
+        }
+    }
 }

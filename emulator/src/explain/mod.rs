@@ -15,6 +15,9 @@ pub use cause::Cause;
 pub use fault::{FaultReport, ReturnSlot, decode_cfsr, decode_hfsr, neighbours};
 pub use history::{AtSeen, History, OverTheAir};
 pub use moment::{FaultStatus, Moment, Reason};
-pub use page::page;
+pub use page::{page, thread_text};
 pub use report::{Evidence, Explanation, Finding, LastWrite, Unanswered};
 pub use threads::{ChainReport, FrameReport, ObjectReport, ThreadReport};
+
+#[cfg(test)]
+mod tests;

@@ -84,6 +84,7 @@ fn write_fault(f: &mut String, fault: &FaultReport) -> std::fmt::Result {
     }
     let Some(slot) = &fault.returned_by else { return Ok(()) };
     for (address, _, name) in &slot.looks_like {
+        let name = name.as_deref().unwrap_or_default();
         writeln!(f, "  {:08x} looks like {address:08x} {name}", slot.value)?;
     }
     if let Some(chain) = &slot.chain {
@@ -103,7 +104,7 @@ fn write_threads(f: &mut String, e: &Explanation) -> std::fmt::Result {
         writeln!(f, "\nthreads  calls innermost first; ? for a word on the stack that may be one")?;
     }
     for thread in &e.threads {
-        write_thread(f, thread, e)?;
+        write_thread(f, thread, e.time_ps)?;
     }
     if e.rtos_recognised {
         writeln!(f, "\nheld and waited for")?;
@@ -117,13 +118,21 @@ fn write_threads(f: &mut String, e: &Explanation) -> std::fmt::Result {
     Ok(())
 }
 
-fn write_thread(f: &mut String, thread: &ThreadReport, e: &Explanation) -> std::fmt::Result {
+/// A thread in some lines, as it is at a virtual time in picoseconds.
+pub fn thread_text(thread: &ThreadReport, time_ps: u64) -> String {
+    let mut text = String::new();
+    // Writing to a string does not fail.
+    let _ = write_thread(&mut text, thread, time_ps);
+    text
+}
+
+fn write_thread(f: &mut String, thread: &ThreadReport, time_ps: u64) -> std::fmt::Result {
     let task = &thread.task;
     let state = format!("{:?}", task.state).to_lowercase();
     let never_used = task.never_used_bytes.map_or(String::new(), |bytes| format!(", {bytes} never used"));
     let ran = match thread.ran_ps {
         _ if state == "running" => String::new(),
-        Some(ps) => format!(", gave up the core {:.6} s ago", e.time_ps.saturating_sub(ps) as f64 / 1e12),
+        Some(ps) => format!(", gave up the core {:.6} s ago", time_ps.saturating_sub(ps) as f64 / 1e12),
         None => ", not seen to run".to_owned(),
     };
     writeln!(
@@ -166,7 +175,7 @@ fn write_frame(f: &mut String, frame: &FrameReport, is_repeated: bool) -> std::f
         _ => " ",
     };
     let indent = if is_repeated { "  " } else { "" };
-    let name = frame.name.as_deref().unwrap_or("(no code)");
+    let name = frame.name.as_deref().unwrap_or("(no name)");
     let interrupted = if frame.interrupted { ", interrupted here" } else { "" };
     writeln!(f, "    {indent}{mark} {:08x}  {name}{interrupted}", frame.pc)
 }

@@ -2,11 +2,13 @@
 
 mod base;
 mod cause;
+mod decisive;
 mod minimise;
 mod store;
 
 pub use base::{Base, Outcome};
 pub use cause::{Cause, Groups};
+pub use decisive::{Difference, RunEvent, difference};
 pub use minimise::{Neighbour, Witness, decisions_of, minimise};
 pub use store::{Line, Store, done};
 

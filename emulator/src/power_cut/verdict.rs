@@ -15,8 +15,8 @@ const OFF_MS: (u64, u64) = (5, 5_000);
 /// Where user modules live.
 const APP_PLACE: u32 = 0x0808_0000;
 /// Virtual time from the power's return until a verdict falls in any case. 0.5.2 looks for its registration every 15 s,
-/// and a handshake that has lost a datagram takes longer.
-const LIMIT_PS: u64 = 90 * PS_PER_S;
+/// and tries for 71 s to go on with a session that it has found damaged (docs/FINDINGS.md).
+const LIMIT_PS: u64 = 180 * PS_PER_S;
 /// An application, which runs before the device is connected, does not run if it is silent so long afterwards.
 const SAFE_MODE_PS: u64 = 10 * PS_PER_S;
 const LOOK_PS: u64 = 100 * PS_PER_MS;
@@ -89,13 +89,15 @@ pub struct Cut {
 
 impl Cut {
     /// Cuts the power, gives it back, and looks what the device does. The seed decides all that is drawn. Without
-    /// `connects` the verdict falls when an application speaks, connected or not.
+    /// `connects` the verdict falls when an application speaks, connected or not. `watch` is shown what happens after the
+    /// power's return.
     pub fn judge(
         &self,
         update: &Update,
         variant: Variant,
         seed: u64,
         connects: bool,
+        mut watch: impl FnMut(&Seen),
     ) -> Result<Verdict, PowerCutError> {
         let mut machine = Machine::restore(&self.snapshot, false)?;
         let now_ps = machine.now().time_ps;
@@ -143,6 +145,7 @@ impl Cut {
             }
             machine.run_until_ps(now_ps + LOOK_PS)?;
             for seen in machine.observer.take_seen() {
+                watch(&seen);
                 text.extend(written(&seen));
                 match &seen {
                     // It may begin anew and run another application than before.

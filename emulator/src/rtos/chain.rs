@@ -399,10 +399,14 @@ fn leave(memory: &impl Words, context: &Context) -> Option<Left> {
 fn entered(memory: &impl Words, context: &Context) -> Option<Left> {
     let pc = context.pc & !1;
     let pushes_lr = |address: u32| {
-        let (first, second) = (memory.half(address)?, memory.half(address + 2)?);
+        let (first, second) = (memory.half(address)?, memory.half(address.checked_add(2)?)?);
         let Effect::Push { registers, .. } = decode(address, first, second).effect else { return None };
         (registers & LR_BIT != 0).then_some(())
     };
+    if let (Some(to), Some(())) = (context.lr, pushes_lr(pc)) {
+        // Just entered: the link register is as the caller left it.
+        return Some(Left { to, slot: None, context: Context { pc: to & !1, lr: None, ..*context } });
+    }
     let starts = (2..=FUNCTION_BYTES_MAX).step_by(2).filter_map(|back| pc.checked_sub(back));
     for start in starts.filter(|start| pushes_lr(*start).is_some()) {
         let mut here = None;
@@ -426,6 +430,18 @@ fn entered(memory: &impl Words, context: &Context) -> Option<Left> {
         return Some(Left { to, slot: Some(slot), context: Context { pc: to & !1, sp, lr: None, saved: [None; 8] } });
     }
     None
+}
+
+/// Whether code that begins at `start` gets to `address` without a call.
+pub fn reaches(memory: &impl Words, start: u32, address: u32) -> bool {
+    let context = Context { pc: start, sp: 0, lr: None, saved: [None; 8] };
+    let mut found = false;
+    let reached = |path: &Path| {
+        found |= path.pc == address;
+        found
+    };
+    follow(memory, &context, Path::at_start(start), reached, |_, _| false);
+    found
 }
 
 /// Bytes that the instruction before the one that pushes LR takes from the stack: a function of variable arguments

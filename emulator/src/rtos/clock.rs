@@ -324,3 +324,6 @@ fn is_ready(rtos: &RtosObserver, memory: &impl Words, tcb: u32) -> Option<bool> 
     let list = memory.word(tcb.checked_add(STATE_ITEM + super::lists::ITEM_CONTAINER)?)?;
     rtos.is_ready_list(list, memory.word(tcb.checked_add(PRIORITY)?)?.min(64))
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,6 +9,8 @@ mod lists;
 mod memory;
 mod objects;
 mod observer;
+#[cfg(test)]
+pub(crate) mod synthetic;
 mod tasks;
 pub mod thumb;
 

@@ -31,7 +31,7 @@ const LOCKS: u32 = 68;
 /// Longer queues of larger items do not fit beside a system.
 const BYTES_MAX: u32 = SRAM_SIZE / 2;
 /// An interrupt that finds a queue locked counts it up; nothing comes near this.
-const LOCK_COUNT_MAX: i32 = 1 << 16;
+const LOCK_COUNT_MAX: i32 = 1 << 10;
 
 /// What an object is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]

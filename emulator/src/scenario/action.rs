@@ -34,17 +34,26 @@ pub enum Action {
         /// For how long, in picoseconds.
         for_ps: u64,
     },
+    /// `hold uplink|downlink for TIME`: packets sent from now on arrive after that time, in their order, so that whatever
+    /// else happens gets ahead of them.
+    Hold {
+        /// Those from the modem.
+        from_modem: bool,
+        /// For how long, in picoseconds.
+        for_ps: u64,
+    },
     /// `set KEY=VALUE`: a setting of the link, or of the modem's timing and behaviour, from now on.
     Set(KeyValue),
 }
 
 /// Each action with its form, beside the commands to the device service.
-const FORMS: [(&str, &str); 6] = [
+const FORMS: [(&str, &str); 7] = [
     ("press", "press mode for TIME"),
     ("reset", "reset"),
     ("power-cut", "power-cut for TIME"),
     ("modem", "modem WHAT[=VALUE][@WHEN]"),
     ("outage", "outage for TIME"),
+    ("hold", "hold uplink|downlink for TIME"),
     ("set", "set KEY=VALUE"),
 ];
 
@@ -106,6 +115,12 @@ impl Action {
                 }
                 _ => Err(wrong()),
             },
+            "hold" => match split()?.as_slice() {
+                [way, word, time] if word == "for" && (way == "uplink" || way == "downlink") => {
+                    Ok(Self::Hold { from_modem: way == "uplink", for_ps: parse_duration_ps(time)? })
+                }
+                _ => Err(wrong()),
+            },
             "outage" | "power-cut" => match split()?.as_slice() {
                 [word, time] if word == "for" && verb == "outage" => {
                     Ok(Self::Outage { for_ps: parse_duration_ps(time)? })
@@ -132,6 +147,7 @@ mod tests {
         assert!(matches!(Action::parse("modem late_ok=3s@USORD#2"), Ok(Action::Modem(_))));
         assert!(matches!(Action::parse("modem coverage=off"), Ok(Action::ModemNow(_))));
         assert!(matches!(Action::parse("modem lost_ok"), Ok(Action::Modem(_))));
+        assert!(matches!(Action::parse("hold downlink for 2s"), Ok(Action::Hold { from_modem: false, .. })));
         assert!(matches!(Action::parse("set link.loss=5%"), Ok(Action::Set(_))));
     }
 

@@ -32,6 +32,9 @@ pub fn act(machine: &mut Machine, planned: &Planned) -> Result<Option<u64>, Setu
             let outage = Outage { from_ps: now_ps, to_ps: now_ps.saturating_add(*for_ps) };
             machine.world.state.electron.modem.network().link_mut().outages.push(outage);
         }
+        Action::Hold { from_modem, for_ps } => {
+            machine.world.state.electron.modem.network().hold(*from_modem, now_ps.saturating_add(*for_ps));
+        }
         Action::Set(setting) => {
             let modem = &mut machine.world.state.electron.modem;
             let config = modem.config().clone();

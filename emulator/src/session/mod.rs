@@ -77,6 +77,7 @@ struct Progress {
     findings: Vec<Finding>,
     judge: Judge,
     branch_from: Option<(Watch, u64)>,
+    branched_ps: Option<u64>,
     /// Seen since the last look.
     pending: Vec<Seen>,
 }
@@ -153,6 +154,7 @@ impl Session {
             oracles: Oracles::new(Limits::default()),
             findings: Vec::new(),
             judge: Judge::new(&scenario.expectations),
+            branched_ps: None,
             branch_from: Some((Watch::new(scenario.hunt.from.clone(), 0), scenario.hunt.after_ps)),
             pending: Vec::new(),
         };
@@ -272,7 +274,13 @@ impl Session {
             decisions.set_plan(branch.plan);
             self.progress.timeline.continue_as(timeline);
             self.progress.branch_from = None;
+            self.progress.branched_ps = Some(now_ps);
         }
+    }
+
+    /// When the session branched off, in picoseconds; `None` if it has not.
+    pub fn branched_ps(&self) -> Option<u64> {
+        self.progress.branched_ps
     }
 
     fn act(&mut self, now_ps: u64) -> Result<(), SessionError> {

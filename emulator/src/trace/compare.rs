@@ -57,13 +57,16 @@ impl Differences {
 const RANGES_MAX: usize = 16;
 /// Fields of parts that are told; further ones are counted.
 const FIELDS_MAX: usize = 64;
+/// Numbers of an array that are told one by one.
+const ELEMENTS_MAX: usize = 4;
 /// Bytes of a range that are shown.
 const SHOWN_BYTES: usize = 16;
 
 /// Compares two states.
 pub fn differences(first: &Snapshot, second: &Snapshot) -> Differences {
+    let mut registers = Fields { is_hex: true, ..Fields::default() };
+    registers.compare("", &value(&first.registers), &value(&second.registers));
     let mut core = Fields::default();
-    core.compare("", &value(&first.registers), &value(&second.registers));
     core.compare("core", &value(&first.core), &value(&second.core));
     core.compare("event register", &value(&first.event), &value(&second.event));
     core.compare("cycles", &value(&first.cycles), &value(&second.cycles));
@@ -78,19 +81,64 @@ pub fn differences(first: &Snapshot, second: &Snapshot) -> Differences {
     parts.compare("ledger", &value(&a.ledger), &value(&b.ledger));
     parts.compare("stalled_until_ps", &value(&a.stalled_until_ps), &value(&b.stalled_until_ps));
     Differences {
-        core: core.told(),
+        core: registers.told().into_iter().map(register).chain(core.told()).collect(),
         sram: ranges(&first.sram, &second.sram, SRAM_BASE),
         flash: ranges(&first.flash, &second.flash, FLASH_BASE),
         parts: parts.told(),
     }
 }
 
+/// What differs between two texts in JSON, by field.
+pub fn json_differences(first: &str, second: &str) -> Vec<Difference> {
+    let parse = |text: &str| serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.to_owned()));
+    let mut fields = Fields::default();
+    fields.compare("", &parse(first), &parse(second));
+    fields.told()
+}
+
+/// `r.4` is R4.
+fn register(difference: Difference) -> Difference {
+    Difference { place: difference.place.replace("r.", "r"), ..difference }
+}
+
 /// A part as a tree. One that has no such form (a map whose keys are no text) is its bytes.
 fn value<T: Serialize>(part: &T) -> Value {
-    serde_json::to_value(part).unwrap_or_else(|_| {
+    let tree = serde_json::to_string(part).and_then(|text| serde_json::from_str(&long_numbers_as_text(&text)));
+    tree.unwrap_or_else(|_| {
         let bytes = postcard::to_stdvec(part).unwrap_or_default();
         Value::Array(bytes.into_iter().map(Value::from).collect())
     })
+}
+
+/// Digits of a number that fits into 64 bits in any case.
+const DIGITS_MAX: usize = 19;
+
+/// Puts numbers of more than 64 bits (the exceptions' states) into quotation marks, so that no digit is lost.
+fn long_numbers_as_text(json: &str) -> String {
+    let mut text = String::with_capacity(json.len());
+    let (mut is_string, mut is_escaped) = (false, false);
+    let mut number = String::new();
+    for c in json.chars() {
+        let goes_on = !number.is_empty() && matches!(c, '.' | '-' | '+' | 'e' | 'E');
+        if !is_string && (c.is_ascii_digit() || c == '-' || goes_on) {
+            number.push(c);
+            continue;
+        }
+        if !number.is_empty() {
+            let is_long = number.len() > DIGITS_MAX && number.bytes().all(|byte| byte.is_ascii_digit());
+            let mark = if is_long { "\"" } else { "" };
+            text.extend([mark, &number, mark]);
+            number.clear();
+        }
+        match c {
+            '"' if !is_escaped => is_string = !is_string,
+            _ => {}
+        }
+        is_escaped = is_string && c == '\\' && !is_escaped;
+        text.push(c);
+    }
+    text.push_str(&number);
+    text
 }
 
 /// Ranges of bytes that differ; equal stretches of less than a word do not part them.
@@ -130,6 +178,8 @@ fn ranges(first: &[u8], second: &[u8], base: u32) -> Vec<Difference> {
 struct Fields {
     found: Vec<Difference>,
     more: usize,
+    /// Numbers are shown in hexadecimal digits, as one reads registers.
+    is_hex: bool,
 }
 
 impl Fields {
@@ -148,12 +198,32 @@ impl Fields {
                 }
             }
             (Value::Array(a), Value::Array(b)) if a.len() == b.len() => {
+                let differing = a.iter().zip(b).filter(|(a, b)| a != b).count();
+                if differing > ELEMENTS_MAX && a.iter().all(|element| element.is_number()) {
+                    let place = format!("{path} ({differing} of {} elements)", a.len());
+                    self.find(place, "…".to_owned(), "…".to_owned());
+                    return;
+                }
                 for (index, (first, second)) in a.iter().zip(b).enumerate() {
                     self.compare(&under(&index.to_string()), first, second);
                 }
             }
-            _ if self.found.len() >= FIELDS_MAX => self.more += 1,
-            _ => self.found.push(Difference { place: path.to_owned(), first: short(first), second: short(second) }),
+            _ => self.find(path.to_owned(), self.short(first), self.short(second)),
+        }
+    }
+
+    fn find(&mut self, place: String, first: String, second: String) {
+        if self.found.len() < FIELDS_MAX {
+            self.found.push(Difference { place, first, second });
+        } else {
+            self.more += 1;
+        }
+    }
+
+    fn short(&self, value: &Value) -> String {
+        match value.as_u64() {
+            Some(number) if self.is_hex && number > 9 => format!("{number:#010x}"),
+            _ => short(value),
         }
     }
 
@@ -196,6 +266,22 @@ mod tests {
         assert_eq!(told[0].second, "01000002");
         (0..1000).step_by(10).for_each(|at| second[at] = 9);
         assert_eq!(ranges(&first, &second, SRAM_BASE).last().unwrap().place, "84 more places");
+    }
+
+    #[test]
+    fn long_numbers_keep_their_digits() {
+        let wide = u128::MAX - 1;
+        let tree = value(&(wide, "a \\\" 11111111111111111111", -5, 1.5e-7, true, u64::MAX));
+        assert_eq!(tree[0], serde_json::json!(wide.to_string()));
+        assert_eq!(tree[1], "a \\\" 11111111111111111111");
+        assert_eq!((&tree[2], &tree[3], &tree[4]), (&(-5).into(), &1.5e-7.into(), &true.into()));
+    }
+
+    #[test]
+    fn arrays_that_differ_everywhere_are_told_once() {
+        let found = json_differences("{\"seed\":[1,2,3,4,5,6]}", "{\"seed\":[6,5,4,3,2,1]}");
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].place, "seed (6 of 6 elements)");
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use lockstep_traces::trace::{Record, RecordKind, StateRecord};
 
-use super::compare::{Differences, differences};
+use super::compare::{Differences, differences, json_differences};
 use super::file::TraceFile;
 use super::rerun::{Checkpoint, Rerun};
 use crate::setup::SetupError;
@@ -28,7 +28,10 @@ impl RecordDifference {
     }
 }
 
-/// What differs in the records of two traces.
+/// So long before the end of the shorter run, in picoseconds, what happened in both may be told by one alone.
+const LATE_PS: u64 = 2_000_000_000_000;
+
+/// What differs in the records of two traces, as far as both runs go.
 #[derive(Clone, Debug, Default)]
 pub struct RecordDifferences {
     /// The first difference of each kind, by time. States are apart.
@@ -77,8 +80,9 @@ pub fn heads(first: &TraceFile, second: &TraceFile) -> Vec<String> {
     }
     tell("images", a.images.len().to_string(), b.images.len().to_string());
     tell("flash", a.start.flash.to_string(), b.start.flash.to_string());
-    tell("what is run", a.run.text.clone(), b.run.text.clone());
+    tell("what is run", a.run.form.clone(), b.run.form.clone());
     tell("state at power-on", a.start.state.to_string(), b.start.state.to_string());
+    told.extend(json_differences(&a.run.text, &b.run.text).iter().map(|difference| format!("run: {difference}")));
     told
 }
 
@@ -123,13 +127,23 @@ pub fn records(first: &mut TraceFile, second: &mut TraceFile) -> Result<RecordDi
             }
         }
     }
-    for (kind, [mut first, mut second]) in pairs {
-        let (a, b) = (first.pop_front(), second.pop_front());
+    for (kind, [mut left, mut right]) in pairs {
+        let (a, b) = (left.pop_front(), right.pop_front());
         if a.is_some() || b.is_some() {
             found.entry(kind).or_insert(RecordDifference { kind, first: a, second: b });
         }
     }
-    found.remove(&RecordKind::State);
+    // Of the state there is a bracket; counts and the end follow from the rest, and from how long each run was.
+    for kind in [RecordKind::State, RecordKind::Exceptions, RecordKind::End] {
+        found.remove(&kind);
+    }
+    let common_ps = match (first.last_ps(), second.last_ps()) {
+        (first_ps, second_ps) if first_ps == second_ps => u64::MAX,
+        (first_ps, second_ps) => first_ps.min(second_ps).saturating_sub(LATE_PS),
+    };
+    found.retain(|_, difference| {
+        (difference.first.is_some() && difference.second.is_some()) || difference.time_ps() < common_ps
+    });
     result.kinds = found.into_values().collect();
     result.kinds.sort_by_key(RecordDifference::time_ps);
     Ok(result)

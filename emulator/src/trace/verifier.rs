@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use lockstep_traces::trace::{EndRecord, Ending, Record, RecordKind, StateRecord};
+use lockstep_traces::trace::{EndRecord, Ending, Record, RecordKind, StateRecord, TraceError};
 
 use super::file::{TraceFile, describe_pair, describe_record};
 use super::tracer::Trouble;
@@ -96,8 +96,13 @@ impl Verifier {
                 }
                 true
             }
+            // What is damaged was told before the run began (`readable_ps`), and lies behind its end.
+            Err(TraceError::Frame { .. }) => {
+                (self.next_frame, self.is_orderly) = (usize::MAX, false);
+                false
+            }
             Err(error) => {
-                let text = format!("{error} (frame {} begins at byte {})", frame.number, frame.offset);
+                let text = format!("frame {}, at byte {}: {error}", frame.number, frame.offset);
                 self.trouble.get_or_insert(Trouble::Unreadable(text));
                 false
             }

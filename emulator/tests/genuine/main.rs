@@ -12,6 +12,8 @@ mod echo;
 mod faults;
 mod mqtt;
 mod over_the_air;
+mod power_cut;
+mod rtos;
 mod update;
 #[path = "../common/vendor.rs"]
 mod vendor;

@@ -80,3 +80,67 @@ fn with_system_thread_0_5_2_takes_a_hard_fault_in_the_update() {
     assert_eq!(starts.len(), 2);
     assert!(starts.iter().all(|text| text.contains("lockstep-app 1 ")), "the old one runs on: {starts:?}");
 }
+
+/// Whether an update is pending the device learns from its service alone, and only when it refused one: an application
+/// that asks before each call of TCP sees nothing of an update that simply begins.
+#[test]
+fn updates_pending_is_what_the_service_says() {
+    let Some(set) = vendor_set("2.2.0", "updates_pending_is_what_the_service_says") else { return };
+    let old = AppConfig {
+        mode: Mode::Echo,
+        poll_delay_ms: 20,
+        send_ms: 1_000,
+        check_pending: true,
+        log_pending: true,
+        ..AppConfig::default()
+    };
+    let mut device = Device::online(&set, &old);
+    device.run_while(50_000, |device| device.logged("sending 0x00").next().is_none());
+    device.run_until_ms(device.now_ms() + 5_000);
+    let says = |data: &str| ServerRequest::Event { name: PENDING.to_owned(), data: data.to_owned() };
+    let sent_in = |device: &Device, ms: std::ops::Range<u64>| {
+        let lines = device.lines.iter().filter(|line| line.text.contains("sending"));
+        lines.filter(|line| ms.contains(&(line.start_ps / PS_PER_MS))).count()
+    };
+    let pending_ms = device.now_ms();
+    device.ask(says("true"));
+    device.run_until_ms(pending_ms + 6_000);
+    let over_ms = device.now_ms();
+    device.ask(says("false"));
+    device.run_until_ms(over_ms + 6_000);
+    assert_eq!(sent_in(&device, pending_ms + 2_000..over_ms), 0, "TCP is left alone");
+    assert!(device.logged("updatesPending=1").count() >= 4);
+    assert!(sent_in(&device, over_ms + 2_000..over_ms + 6_000) >= 3, "and used again");
+
+    let asked_ms = device.now_ms();
+    let image = app_config::configure(APP, &AppConfig { version: 2, ..old }).unwrap();
+    device.ask(ServerRequest::Update { image });
+    device.run_while(asked_ms + 60_000, |device| device.logged("lockstep-app 2 starts").next().is_none());
+    assert_eq!(device.logged("firmware update complete").count(), 1);
+    let seen_ps = |line: &&Line| line.start_ps > asked_ms * PS_PER_MS && line.text.contains("updatesPending=1");
+    assert_eq!(device.lines.iter().filter(seen_ps).count(), 0, "not a word of it");
+}
+
+/// The event that tells a device.
+const PENDING: &str = "particle/device/updates/pending";
+
+/// The vendor's own way: updates are refused until the application has been told of one and has closed its connection.
+#[test]
+fn an_update_waits_for_an_application_that_holds_it() {
+    let Some(set) = vendor_set("2.2.0", "an_update_waits_for_an_application_that_holds_it") else { return };
+    let old = AppConfig { mode: Mode::Echo, poll_delay_ms: 20, hold_updates: true, ..AppConfig::default() };
+    let mut device = Device::online(&set, &old);
+    device.run_while(50_000, |device| device.logged("sending 0x00").next().is_none());
+    let image = app_config::configure(APP, &AppConfig { version: 2, ..old }).unwrap();
+    device.ask(ServerRequest::Update { image: image.clone() });
+    let failed = |kind: &CloudEventKind| matches!(kind, CloudEventKind::UpdateFailed { .. });
+    device.run_while(device.now_ms() + 10_000, |device| !device.cloud_since(0).any(failed));
+    assert!(device.cloud_since(0).any(failed), "refused");
+    device.ask(ServerRequest::Event { name: PENDING.to_owned(), data: "true".to_owned() });
+    device.run_while(device.now_ms() + 10_000, |device| device.logged("closed: suspended").next().is_none());
+    assert_eq!(device.logged("an update is pending").count(), 1);
+    device.ask(ServerRequest::Update { image });
+    device.run_while(device.now_ms() + 60_000, |device| device.logged("lockstep-app 2 starts").next().is_none());
+    assert_eq!(device.logged("lockstep-app 2 starts").count(), 1, "{:?}", device.cloud);
+    assert!(device.machine.observer.faults().is_empty());
+}

@@ -191,6 +191,8 @@ settings! {
     register_in_setup: bool, 68, false, |_| true, "true or false";
     /// whether TCPClient's own traces are logged, as in the hardware log with SYSTEM_THREAD
     log_tcp: bool, 69, false, |_| true, "true or false";
+    /// whether updates are refused until loop() has seen one pending and closed the connection (System.disableUpdates())
+    hold_updates: bool, 70, false, |_| true, "true or false";
     /// client identifier of MQTT
     mqtt_client_id: Text<24>, 72, text("lockstep"), |_| true, "up to 23 characters";
     /// topic that is published to

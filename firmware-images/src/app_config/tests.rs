@@ -27,7 +27,7 @@ fn the_settings_fill_the_block_and_do_not_overlap() {
         reserved += setting.offset - next;
         next = setting.offset + (setting.encode)(&AppConfig::default()).len();
     }
-    assert_eq!((next, reserved), (CONFIG_LENGTH, 2), "two reserved bytes");
+    assert_eq!((next, reserved), (CONFIG_LENGTH, 1), "one reserved byte");
 }
 
 #[test]

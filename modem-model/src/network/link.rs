@@ -125,6 +125,12 @@ impl Direction {
         vec![arrival_ps; copies]
     }
 
+    /// Whatever is sent from now on arrives at this time at the earliest, in its order: the other direction, and whatever
+    /// else happens, get ahead of it.
+    pub fn hold(&mut self, until_ps: u64) {
+        self.last_arrival_ps = self.last_arrival_ps.max(until_ps);
+    }
+
     /// When a packet has been sent with the link's bandwidth; `None` if the queue is full.
     fn leave_queue(&mut self, config: &DirectionConfig, time_ps: u64, bytes: usize) -> Option<u64> {
         if config.bandwidth_bps == 0 {
@@ -149,6 +155,17 @@ mod tests {
 
     fn config() -> DirectionConfig {
         DirectionConfig { latency: DurationRange::ms(10, 10), ..DirectionConfig::default() }
+    }
+
+    #[test]
+    fn what_is_held_arrives_later_and_in_order() {
+        let (mut direction, mut decisions) = (Direction::default(), Decisions::new(1));
+        direction.hold(10 * PS_PER_S);
+        let arrivals: Vec<u64> =
+            (0..3).flat_map(|n| direction.carry(&config(), n * PS_PER_S, 100, "s", &mut decisions)).collect();
+        assert_eq!(arrivals, [10 * PS_PER_S; 3]);
+        let later = direction.carry(&config(), 20 * PS_PER_S, 100, "s", &mut decisions);
+        assert!(later[0] > 20 * PS_PER_S && later[0] < 21 * PS_PER_S);
     }
 
     #[test]

@@ -283,6 +283,12 @@ impl Network {
         &mut self.link
     }
 
+    /// Packets that are sent from now on, from the modem or to it, arrive at `until_ps` at the earliest, in their order.
+    pub fn hold(&mut self, from_modem: bool, until_ps: u64) {
+        let direction = if from_modem { &mut self.uplink } else { &mut self.downlink };
+        direction.hold(until_ps);
+    }
+
     /// Begins or ends an outage: nothing passes, and neither end is told.
     pub(crate) fn set_down(&mut self, is_down: bool) {
         self.is_down = is_down;

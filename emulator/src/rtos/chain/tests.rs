@@ -108,6 +108,9 @@ fn a_function_without_a_way_out_is_left_by_its_prologue() {
     let chain = machine.chain(CODE + 0x308, SP, 0);
     assert_eq!(chain.frames.len(), 1);
     assert_eq!(chain.end, ChainEnd::Outermost { to: NOWHERE });
+    // Not yet begun: the link register has it.
+    let chain = machine.chain(CODE + 0x300, SP, NOWHERE);
+    assert_eq!((chain.frames.len(), chain.end), (1, ChainEnd::Outermost { to: NOWHERE }));
 }
 
 #[test]

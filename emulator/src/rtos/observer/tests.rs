@@ -1,91 +1,6 @@
-use super::super::tasks::{EVENT_ITEM, FILL, NAME, PRIORITY, STACK_BASE};
+use super::super::objects::{ObjectKind, Wants};
+use super::super::synthetic::{CURRENT, Memory, QUEUE, READY, SUSPENDED, TCBS, system};
 use super::*;
-
-/// Builds the structures that FreeRTOS has in memory.
-struct Memory {
-    bytes: Vec<u8>,
-}
-
-const READY: u32 = SRAM_BASE + 0x100;
-const DELAYED: u32 = SRAM_BASE + 0x200;
-const SUSPENDED: u32 = SRAM_BASE + 0x240;
-const QUEUE: u32 = SRAM_BASE + 0x5000;
-const DELAYED_POINTER: u32 = SRAM_BASE + 0x280;
-const CURRENT: u32 = SRAM_BASE + 0x284;
-
-impl Memory {
-    fn new() -> Self {
-        let mut memory = Self { bytes: vec![0; SRAM_SIZE as usize] };
-        for priority in 0..4 {
-            memory.empty_list(READY + priority * LIST_BYTES);
-        }
-        for list in [DELAYED, SUSPENDED, QUEUE] {
-            memory.empty_list(list);
-        }
-        memory.set(DELAYED_POINTER, DELAYED);
-        memory
-    }
-
-    fn set(&mut self, address: u32, value: u32) {
-        let offset = (address - SRAM_BASE) as usize;
-        self.bytes[offset..offset + 4].copy_from_slice(&value.to_le_bytes());
-    }
-
-    fn get(&self, address: u32) -> u32 {
-        MemoryCopy { sram: &self.bytes, flash: &[] }.word(address).unwrap()
-    }
-
-    fn empty_list(&mut self, list: u32) {
-        let end = list + 8;
-        for (offset, value) in [(0, 0), (4, end), (8, u32::MAX), (12, end), (16, end)] {
-            self.set(list + offset, value);
-        }
-    }
-
-    fn insert(&mut self, list: u32, item: u32, owner: u32) {
-        let (end, last) = (list + 8, self.get(list + 16));
-        for (address, value) in [
-            (item + 4, end),
-            (item + 8, last),
-            (item + 12, owner),
-            (item + 16, list),
-            (last + 4, item),
-            (end + 8, item),
-            (list, self.get(list) + 1),
-        ] {
-            self.set(address, value);
-        }
-    }
-
-    /// A task at `tcb` with a stack of 512 bytes right before it, 100 of them used.
-    fn task(&mut self, tcb: u32, name: &str, priority: u32, list: u32, event_list: Option<u32>) {
-        let stack = tcb - 512;
-        let offset = (stack - SRAM_BASE) as usize;
-        self.bytes[offset..offset + 412].fill(FILL);
-        self.set(tcb, stack + 412);
-        self.set(tcb + EVENT_ITEM + 12, tcb);
-        self.set(tcb + PRIORITY, priority);
-        self.set(tcb + STACK_BASE, stack);
-        let offset = (tcb + NAME - SRAM_BASE) as usize;
-        self.bytes[offset..offset + name.len()].copy_from_slice(name.as_bytes());
-        self.insert(list, tcb + STATE_ITEM, tcb);
-        if let Some(event_list) = event_list {
-            self.insert(event_list, tcb + EVENT_ITEM, tcb);
-        }
-    }
-}
-
-const TCBS: [u32; 5] = [0x2000_2000, 0x2000_3000, 0x2000_4000, 0x2000_6000, 0x2000_7000];
-
-fn system() -> Memory {
-    let mut memory = Memory::new();
-    memory.task(TCBS[0], "IDLE", 0, READY, None);
-    memory.task(TCBS[1], "app", 2, READY + 2 * LIST_BYTES, None);
-    memory.task(TCBS[2], "system", 2, DELAYED, None);
-    memory.task(TCBS[3], "timer", 3, SUSPENDED, Some(QUEUE));
-    memory.task(TCBS[4], "stopped", 1, SUSPENDED, None);
-    memory
-}
 
 #[test]
 fn tasks_have_their_names_states_and_stacks() {
@@ -131,21 +46,111 @@ fn without_a_scheduler_nothing_is_claimed() {
     assert!(tasks.iter().all(|task| task.state == TaskState::Unknown), "nobody knows who runs");
 }
 
+/// Mutex, semaphore and queue in a row.
+const OBJECTS: [u32; 3] = [SRAM_BASE + 0x5100, SRAM_BASE + 0x5200, SRAM_BASE + 0x5300];
+
+fn system_with_objects(is_new: bool) -> Memory {
+    let mut memory = system();
+    let [mutex, semaphore, queue] = OBJECTS;
+    memory.mutex(mutex, is_new);
+    memory.semaphore(semaphore, 3, is_new);
+    memory.queue(queue, 5, 12, is_new);
+    memory.hold(mutex, TCBS[1], 2);
+    memory.moves(TCBS[2], SUSPENDED, Some(mutex + 36));
+    memory.moves(TCBS[3], SUSPENDED, Some(queue + 16));
+    memory.set(CURRENT, TCBS[1]);
+    memory
+}
+
+#[test]
+fn mutexes_semaphores_and_queues_are_told_with_who_holds_them_and_who_waits() {
+    for is_new in [false, true] {
+        let memory = system_with_objects(is_new);
+        let rtos = RtosObserver::default().survey_memory(&memory.copy(), TCBS[1] - 200).unwrap();
+        let [mutex, semaphore, queue] = OBJECTS;
+        let kinds: Vec<_> = rtos.objects.iter().map(|object| (object.address, object.kind)).collect();
+        assert_eq!(
+            kinds,
+            [
+                (mutex, ObjectKind::Mutex { holder: Some(TCBS[1]), recursion: 2 }),
+                (semaphore, ObjectKind::Semaphore { available: 0, limit: 3 }),
+                (queue, ObjectKind::Queue { items: 0, length: 5, item_bytes: 12 }),
+            ],
+            "new layout {is_new}"
+        );
+        assert_eq!(rtos.object(mutex).unwrap().receivers, [TCBS[2]]);
+        let waits = rtos.task(TCBS[2]).unwrap().waits_for.unwrap();
+        assert_eq!((waits.object, waits.wants), (Some(mutex), Wants::Item));
+        let waits = rtos.task(TCBS[3]).unwrap().waits_for.unwrap();
+        assert_eq!((waits.object, waits.wants), (Some(queue), Wants::Room));
+        assert_eq!(rtos.task(TCBS[1]).unwrap().waits_for, None, "it runs");
+    }
+}
+
+#[test]
+fn what_only_resembles_an_object_is_none() {
+    let [mutex, semaphore, queue] = OBJECTS;
+    for (address, offset, value) in [
+        (mutex, 60, 2),
+        (mutex, 4, SRAM_BASE + 0x10),
+        (semaphore, 64, 4),
+        (queue, 8, SRAM_BASE),
+        (queue, 56, 6),
+        (queue, 68, 0x8080),
+        (queue, 60, u32::MAX),
+    ] {
+        let mut memory = system_with_objects(false);
+        memory.set(address + offset, value);
+        assert_eq!(crate::rtos::object(&memory.copy(), address), None, "{address:#x} + {offset} = {value:#x}");
+    }
+    // A task that waits in a list of something else: an event group.
+    let mut memory = system();
+    memory.moves(TCBS[2], SUSPENDED, Some(QUEUE));
+    memory.set(CURRENT, TCBS[1]);
+    let rtos = RtosObserver::default().survey_memory(&memory.copy(), TCBS[1] - 200).unwrap();
+    let waits = rtos.task(TCBS[2]).unwrap().waits_for.unwrap();
+    assert_eq!((waits.list, waits.object), (QUEUE, None));
+}
+
+#[test]
+fn a_glance_sees_what_a_search_does() {
+    let mut memory = system_with_objects(true);
+    let mut observer = RtosObserver::default();
+    for tcb in [TCBS[1], TCBS[0], TCBS[2]] {
+        memory.set(CURRENT, tcb);
+        observer.survey_memory(&memory.copy(), tcb - 200).unwrap();
+    }
+    // What changed since: another runs, another mutex is waited for.
+    let mutex = SRAM_BASE + 0x5400;
+    memory.mutex(mutex, true);
+    memory.hold(mutex, TCBS[2], 0);
+    memory.moves(TCBS[4], SUSPENDED, Some(mutex + 36));
+    memory.moves(TCBS[2], READY + 2 * LIST_BYTES, None);
+    let glance = observer.clone().glance_memory(&memory.copy(), TCBS[2] - 100).unwrap();
+    assert_eq!(Some(glance), observer.survey_memory(&memory.copy(), TCBS[2] - 100));
+    memory.set(CURRENT, SRAM_BASE + 0x4);
+    assert_eq!(observer.glance_memory(&memory.copy(), TCBS[2] - 100), None, "what was learned does not hold");
+}
+
 proptest::proptest! {
     #[test]
     fn damaged_memory_never_panics(
         changes in proptest::collection::vec((0u32..0x8000, proptest::prelude::any::<u32>()), 0..60), psp: u32,
         pointers in proptest::collection::vec((0u32..0x8000, 0u32..0x8000), 0..60),
     ) {
-        let mut memory = system();
+        let mut memory = system_with_objects(false);
         let mut observer = RtosObserver::default();
-        observer.look_at(&memory.bytes, Some(TCBS[1] - 200));
+        for tcb in [TCBS[1], TCBS[0], TCBS[2]] {
+            memory.set(CURRENT, tcb);
+            observer.look_at(&memory.bytes, Some(tcb - 200));
+        }
         for (offset, value) in changes {
             memory.set(SRAM_BASE + offset * 4, value);
         }
         for (offset, to) in pointers {
             memory.set(SRAM_BASE + offset * 4, SRAM_BASE + to * 4);
         }
+        observer.glance_memory(&memory.copy(), psp);
         observer.look_at(&memory.bytes, Some(psp));
         observer.look_at(&memory.bytes, None);
     }

@@ -1,6 +1,10 @@
-//! Names for addresses: symbols where they are known, else the module that lies there and how far into it.
+//! Names for addresses: symbols where they are known, else the module that lies there and how far into it, and the
+//! exported function if it is one.
 
-use lockstep_images::module::{INFO_OFFSETS, ModuleInfo};
+mod exports;
+
+use exports::Exports;
+use lockstep_images::module::{INFO_LENGTH, INFO_OFFSETS, ModuleInfo};
 use lockstep_images::{FLASH_START, MODULE_PLACES, ModuleFunction, SymbolTable};
 use serde::Serialize;
 
@@ -22,17 +26,23 @@ pub struct PlacedName {
 pub struct Places {
     symbols: SymbolTable,
     modules: Vec<PlacedName>,
+    exports: Exports,
 }
 
 impl Places {
     /// With symbols, and the modules that are found in the contents of flash. Copies that do not run where they lie
     /// (factory, staging) have no name.
     pub fn new(symbols: SymbolTable, flash: &[u8]) -> Self {
+        let mut exports = Exports::default();
         let modules = MODULE_PLACES.iter().filter_map(|place| {
             let at = flash.get(place.checked_sub(FLASH_START)? as usize..)?;
-            let infos = INFO_OFFSETS.iter().filter_map(|offset| ModuleInfo::read(at, *offset as usize));
+            let infos =
+                INFO_OFFSETS.iter().filter_map(|offset| Some((offset, ModuleInfo::read(at, *offset as usize)?)));
             // The header says where it runs; anything else there is not a header.
-            let info = infos.into_iter().find(|info| info.start == *place && info.end > info.start)?;
+            let (offset, info) = infos.into_iter().find(|(_, info)| info.start == *place && info.end > info.start)?;
+            if (info.function, info.index) == (ModuleFunction::SystemPart, 2) {
+                exports = Exports::new(flash, place + offset + INFO_LENGTH as u32);
+            }
             let end = info.end.min(FLASH_START.saturating_add(u32::try_from(flash.len()).unwrap_or(u32::MAX)));
             let index = info.index;
             let name = match info.function {
@@ -44,7 +54,8 @@ impl Places {
             };
             Some(PlacedName { start: info.start, end, name, version: info.version })
         });
-        Self { symbols, modules: modules.collect() }
+        let modules = modules.collect();
+        Self { symbols, modules, exports }
     }
 
     /// The modules, by address.
@@ -55,11 +66,6 @@ impl Places {
     /// The module that an address lies in.
     pub fn module(&self, address: u32) -> Option<&PlacedName> {
         self.modules.iter().find(|module| (module.start..module.end).contains(&address))
-    }
-
-    /// Whether code can lie at an address: in a module, or in something that has a symbol.
-    pub fn is_code(&self, address: u32) -> bool {
-        self.module(address).is_some() || self.symbols.at(address).is_some()
     }
 
     /// The name of an address: `loop()+0x12`, else `system-part2+0x4e92`; `None` where nothing is known.
@@ -82,7 +88,11 @@ impl Places {
             return Some(with_offset(symbol.readable_name(), symbol.address));
         }
         let module = self.module(inside)?;
-        Some(with_offset(module.name.clone(), module.start))
+        let name = with_offset(module.name.clone(), module.start);
+        Some(match self.exports.at(address) {
+            Some((export, offset)) => format!("{name} in {export}+{offset:#x}"),
+            None => name,
+        })
     }
 
     /// The address and, where it has one, its name.
@@ -125,7 +135,7 @@ mod tests {
         assert_eq!(places.name(0x0103_2530), None);
         assert_eq!(places.return_name(0x0808_0120).as_deref(), Some("TCPClient::available()+0x20"), "its last call");
         assert_eq!(places.name(0x0808_0120), None);
-        assert!(places.is_code(0x0804_ffff) && !places.is_code(0x0805_0000));
+        assert!(places.module(0x0804_ffff).is_some() && places.module(0x0805_0000).is_none());
     }
 
     proptest::proptest! {
