@@ -23,9 +23,9 @@ pub mod scenario;
 pub mod semihosting;
 pub mod session;
 pub mod setup;
-pub mod watch;
 pub mod trace;
 pub mod unmodelled;
+pub mod watch;
 pub mod world;
 
 pub use machine::{Checkpoint, CoreState, Machine, MachineError, MachineParts, Snapshot, Stop};

@@ -324,7 +324,7 @@ impl Machine {
     pub fn run_until_instruction(&mut self, instructions: u64, time_ps: u64) -> Result<Stop, MachineError> {
         while self.instructions < instructions && self.now().time_ps < time_ps {
             // Every instruction takes a cycle at least, so this never goes too far.
-            let limit = self.cycles + (instructions - self.instructions);
+            let limit = self.cycles.saturating_add(instructions - self.instructions);
             let limit = limit.min(self.world.state.clock.cycle_at(time_ps)).max(self.cycles + 1);
             let stop = self.step(limit)?;
             if stop != Stop::Limit {

@@ -240,6 +240,10 @@ pub struct ReplayArguments {
     /// Replay to this virtual time: a number and us, ms, s, m or h.
     #[arg(long, value_name = "TIME", value_parser = parse_duration_ps)]
     pub until: Option<u64>,
+    /// Wait for GDB on this address (:PORT is on this host only) and let it have the run, forwards and backwards, instead
+    /// of comparing it with the recorded one (docs/DEBUGGING.md).
+    #[arg(long, value_name = "[HOST]:PORT", conflicts_with = "json")]
+    pub gdb: Option<String>,
     /// Print one JSON object a line; the last one is the summary.
     #[arg(long)]
     pub json: bool,

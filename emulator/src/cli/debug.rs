@@ -1,4 +1,4 @@
-//! `lockstep run --gdb`: a debugger has the run first.
+//! `lockstep run --gdb` and `lockstep replay --gdb`: a debugger has the run.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -32,32 +32,46 @@ pub fn debug(
     arguments: &RunArguments,
     stop: &Arc<AtomicBool>,
 ) -> Result<Debugged, CliError> {
-    let wrong = |error: ServerError| CliError::usage(error.to_string());
-    let listener = Listener::bind(address).map_err(wrong)?;
     let now_ps = machine.now().time_ps;
     let end_ps = now_ps.saturating_add(arguments.for_ps);
     let edges = edges(&arguments.press).into_iter().filter(|edge| edge.at_ps >= now_ps).collect();
     let pressed = Pressed { machine, edges, next: 0 };
+    let (mut pressed, seen, ended) = attend(address, pressed, end_ps, stop)?;
+    if ended == Ended::Detached {
+        eprintln!("lockstep: the run goes on");
+    }
+    let edges = pressed.edges.split_off(pressed.next);
+    Ok(Debugged { machine: pressed.machine, edges, seen, goes_on: ended == Ended::Detached, end_ps })
+}
+
+/// Waits for a debugger of anything; what it left, what was seen until then, and how it went away.
+pub fn attend<D: Debuggee>(
+    address: &str,
+    debuggee: D,
+    end_ps: u64,
+    stop: &Arc<AtomicBool>,
+) -> Result<(D, Vec<Seen>, Ended), CliError> {
+    let wrong = |error: ServerError| CliError::usage(error.to_string());
+    let listener = Listener::bind(address).map_err(wrong)?;
     // For people, whatever the output is for.
     eprintln!(
         "lockstep: waiting for GDB: gdb-multiarch FILE.elf -ex \"target remote {}\"",
         listener.address().map_err(wrong)?
     );
-    let mut debugger = Debugger::new(pressed, end_ps).with_snapshots(write_snapshot);
+    let mut debugger = Debugger::new(debuggee, end_ps).with_snapshots(write_snapshot);
     let ended = serve(&listener, &mut debugger, stop).map_err(wrong)?;
-    let (mut pressed, seen, is_changed) = debugger.end();
+    let (debuggee, seen, is_changed) = debugger.end();
     eprintln!(
         "lockstep: {}{}",
         match ended {
-            Ended::Detached => "GDB has detached, the run goes on",
+            Ended::Detached => "GDB has detached",
             Ended::Killed => "GDB has ended the run",
             Ended::Lost => "the connection to GDB is lost, the run ends",
             Ended::Stopped => "stopped",
         },
-        if is_changed { "; it was changed by writes and is not the run that was started" } else { "" }
+        if is_changed { "; the run was changed by writes and is not the one that was started" } else { "" }
     );
-    let edges = pressed.edges.split_off(pressed.next);
-    Ok(Debugged { machine: pressed.machine, edges, seen, goes_on: ended == Ended::Detached, end_ps })
+    Ok((debuggee, seen, ended))
 }
 
 fn write_snapshot(path: &Path, snapshot: &Snapshot) -> Result<(), String> {

@@ -21,6 +21,10 @@ pub fn replay(arguments: &ReplayArguments) -> Result<Outcome, CliError> {
     let mut trace: TraceFile = open(path)?;
     let end_ps = readable_ps(&mut trace, arguments.until).map_err(|reason| CliError::file(path, reason))?;
     let mut run = Rerun::of(&mut trace).map_err(|error| CliError::file(path, error.to_string()))?;
+    if let Some(address) = &arguments.gdb {
+        super::debug::attend(address, run, end_ps, &stop_on_interrupt())?;
+        return Ok(Outcome::Done);
+    }
     let show: Box<dyn Show> = if arguments.json { Box::new(Json::new()) } else { Box::new(Plain::new()) };
     let mut shower = Shower::new(show, &mut run);
     let hash_every = trace.head().hash_every;

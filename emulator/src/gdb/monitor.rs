@@ -77,7 +77,9 @@ impl<D: Debuggee> Debugger<D> {
         let place = match place.strip_prefix('#') {
             Some(number) => match number.trim().parse() {
                 Ok(instructions) => Position::after(instructions),
-                Err(_) => return Ok(vec![format!("{number:.QUOTE_MAX$} is not a number of instructions: goto #123456")]),
+                Err(_) => {
+                    return Ok(vec![format!("{number:.QUOTE_MAX$} is not a number of instructions: goto #123456")]);
+                }
             },
             None => match parse_duration_ps(place) {
                 Ok(time_ps) => Position { instructions: 0, cycles: 0, time_ps },

@@ -60,8 +60,7 @@ impl Listener {
     pub fn bind(text: &str) -> Result<Self, ServerError> {
         let wrong = |reason: String| ServerError::Address { text: text.to_owned(), reason };
         let full = if text.starts_with(':') { format!("127.0.0.1{text}") } else { text.to_owned() };
-        let addresses: Vec<SocketAddr> =
-            full.to_socket_addrs().map_err(|error| wrong(error.to_string()))?.collect();
+        let addresses: Vec<SocketAddr> = full.to_socket_addrs().map_err(|error| wrong(error.to_string()))?.collect();
         let listener = TcpListener::bind(&addresses[..]).map_err(|error| wrong(error.to_string()))?;
         listener.set_nonblocking(true)?;
         Ok(Self { listener })

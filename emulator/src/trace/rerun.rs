@@ -12,6 +12,8 @@ use super::file::TraceFile;
 use super::files::TraceFiles;
 use super::scenario_run::ScenarioRun;
 use super::spec::{RunSpec, check_start};
+use crate::gdb::debuggee::Debuggee;
+use crate::machine;
 use crate::oracle::Finding;
 use crate::semihosting::{HostCall, serve};
 use crate::session::{self, Session, SessionError, Started};
@@ -171,15 +173,23 @@ impl Rerun {
 
     /// Goes on to exactly this instruction, or to the first instruction boundary at this time.
     pub fn run_to(&mut self, instructions: u64, time_ps: u64) -> Result<(), SetupError> {
-        match &mut self.what {
+        self.run(instructions, time_ps).map(|_| ())
+    }
+
+    /// The same, or to a breakpoint or watchpoint of a debugger. A guest that ended the run stops it with a host call.
+    fn run(&mut self, instructions: u64, time_ps: u64) -> Result<Stop, SetupError> {
+        let stop = match &mut self.what {
             What::Arguments(arguments) => {
-                self.is_over |= arguments.run_to(instructions, time_ps, &mut self.shown)?;
+                let stop = arguments.run_to(instructions, time_ps, &mut self.shown)?;
+                self.is_over |= stop == Stop::HostCall;
+                stop
             }
             What::Scenario(state) => {
-                state.session.run_until_instruction(instructions, time_ps).map_err(setup)?;
+                let stop = state.session.run_until_instruction(instructions, time_ps).map_err(setup)?;
                 state.tell(&mut self.shown);
+                stop
             }
-        }
+        };
         let is_scenario = self.session().is_some();
         let observer = &mut self.machine_mut().observer;
         let outbound = observer.take_outbound();
@@ -187,7 +197,7 @@ impl Rerun {
         let seen = if is_scenario { Vec::new() } else { observer.take_seen() };
         self.shown.outbound.extend(outbound.into_iter().map(|OutboundAt { time_ps, event }| (time_ps, event)));
         self.shown.seen.extend(seen);
-        Ok(())
+        Ok(stop)
     }
 
     /// What it showed since the last call.
@@ -226,8 +236,8 @@ impl Rerun {
 }
 
 impl Arguments {
-    /// Whether the guest ended the run.
-    fn run_to(&mut self, instructions: u64, time_ps: u64, shown: &mut Shown) -> Result<bool, SetupError> {
+    /// Why it stopped: a host call when the guest ended the run.
+    fn run_to(&mut self, instructions: u64, time_ps: u64, shown: &mut Shown) -> Result<Stop, SetupError> {
         loop {
             let now_ps = self.machine.now().time_ps;
             while let Some(edge) = self.edges.front().copied().filter(|edge| edge.at_ps <= now_ps) {
@@ -248,17 +258,21 @@ impl Arguments {
                 }
             }
             if self.machine.instructions() >= instructions || now_ps >= time_ps {
-                return Ok(false);
+                return Ok(Stop::Limit);
             }
             let edge_ps = self.edges.front().map_or(u64::MAX, |edge| edge.at_ps);
             let inbound_ps = self.inbound.front().map_or(u64::MAX, |(at_ps, _)| *at_ps);
             let to_ps = time_ps.min(edge_ps).min(inbound_ps);
-            if self.machine.run_until_instruction(instructions, to_ps)? == Stop::HostCall {
-                let time_ps = self.machine.now().time_ps;
-                match serve(&mut self.machine) {
-                    HostCall::Continue(bytes) => shown.console.push((time_ps, bytes)),
-                    HostCall::Exit(_) => return Ok(true),
+            match self.machine.run_until_instruction(instructions, to_ps)? {
+                Stop::HostCall => {
+                    let time_ps = self.machine.now().time_ps;
+                    match serve(&mut self.machine) {
+                        HostCall::Continue(bytes) => shown.console.push((time_ps, bytes)),
+                        HostCall::Exit(_) => return Ok(Stop::HostCall),
+                    }
                 }
+                stop @ (Stop::Breakpoint | Stop::Watchpoint(_)) => return Ok(stop),
+                Stop::Limit | Stop::LockUp => {}
             }
         }
     }
@@ -287,6 +301,61 @@ fn setup(error: SessionError) -> SetupError {
         SessionError::Setup(error) => error,
         SessionError::Machine(error) => error.into(),
         error => SetupError::Usage(error.to_string()),
+    }
+}
+
+/// Where a [`Rerun`] under a debugger stood.
+pub struct Mark {
+    rest: MarkOf,
+    is_over: bool,
+}
+
+enum MarkOf {
+    Arguments { machine: Box<machine::Checkpoint>, edges: VecDeque<Edge>, inbound: VecDeque<(u64, Inbound)> },
+    Scenario(Box<session::Mark>),
+}
+
+impl Debuggee for Rerun {
+    type Mark = Mark;
+    type Error = SetupError;
+
+    fn machine(&self) -> &Machine {
+        Self::machine(self)
+    }
+    fn machine_mut(&mut self) -> &mut Machine {
+        Self::machine_mut(self)
+    }
+    fn run_until_ps(&mut self, to_ps: u64) -> Result<Stop, SetupError> {
+        self.run(u64::MAX, to_ps)
+    }
+    fn run_until_instruction(&mut self, instructions: u64, limit_ps: u64) -> Result<Stop, SetupError> {
+        self.run(instructions, limit_ps)
+    }
+    fn mark(&mut self) -> Mark {
+        let rest = match &mut self.what {
+            What::Arguments(run) => MarkOf::Arguments {
+                machine: Box::new(run.machine.checkpoint()),
+                edges: run.edges.clone(),
+                inbound: run.inbound.clone(),
+            },
+            What::Scenario(state) => MarkOf::Scenario(Box::new(state.session.mark())),
+        };
+        Mark { rest, is_over: self.is_over }
+    }
+    fn rewind(&mut self, mark: &Mark) -> Result<(), SetupError> {
+        self.is_over = mark.is_over;
+        match (&mut self.what, &mark.rest) {
+            (What::Arguments(run), MarkOf::Arguments { machine, edges, inbound }) => {
+                run.machine.rewind(machine);
+                (run.edges, run.inbound) = (edges.clone(), inbound.clone());
+                Ok(())
+            }
+            (What::Scenario(state), MarkOf::Scenario(mark)) => state.session.rewind(mark).map_err(setup),
+            _ => Err(SetupError::Usage("a mark of another run".to_owned())),
+        }
+    }
+    fn take_seen(&mut self) -> Vec<Seen> {
+        self.take_shown().seen
     }
 }
 

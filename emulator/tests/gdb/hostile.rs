@@ -28,15 +28,18 @@ fn piece() -> impl Strategy<Value = String> {
         "M[0-9a-f]{1,8},4:[0-9a-f]{0,16}",
         "G[0-9a-f]{180,190}",
         "qThreadExtraInfo,[0-9a-f]{0,8}",
-        (prop_oneof![
-            Just("time"),
-            Just("goto"),
-            Just("event"),
-            Just("tasks"),
-            Just("hash"),
-            Just("allow-writes on"),
-            Just("step-interrupts on")
-        ], "[ #0-9a-z.]{0,12}")
+        (
+            prop_oneof![
+                Just("time"),
+                Just("goto"),
+                Just("event"),
+                Just("tasks"),
+                Just("hash"),
+                Just("allow-writes on"),
+                Just("step-interrupts on")
+            ],
+            "[ #0-9a-z.]{0,12}"
+        )
             .prop_map(|(name, rest)| {
                 let text = format!("{name} {rest}");
                 format!("qRcmd,{}", text.bytes().map(|byte| format!("{byte:02x}")).collect::<String>())

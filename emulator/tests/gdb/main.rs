@@ -8,3 +8,4 @@ mod hostile;
 mod multiarch;
 mod protocol;
 mod script;
+mod session;

@@ -29,16 +29,16 @@ fn lockstep(arguments: &[&str]) -> Command {
     command
 }
 
-/// Runs the firmware under a server, and gdb-multiarch with a script; what GDB printed.
+/// Runs the firmware under a server, and gdb-multiarch with a script; what GDB printed, and what the run did.
 fn gdb(script: &str, arguments: &[&str]) -> (String, String) {
+    gdb_of(lockstep(arguments), script)
+}
+
+fn gdb_of(mut command: Command, script: &str) -> (String, String) {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("script.gdb");
-    let mut server: Child = lockstep(arguments)
-        .args(["--gdb", ":0"])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut server: Child =
+        command.args(["--gdb", ":0"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut errors = BufReader::new(server.stderr.take().unwrap());
     let mut line = String::new();
     errors.read_line(&mut line).unwrap();
@@ -224,12 +224,56 @@ kill
 "#;
     let (printed, _) = gdb(script, &[]);
     assert_eq!(said(&printed, "systick"), "15", "{printed}");
-    for (name, value) in
-        [("thread", "0"), ("forwards", "0"), ("backwards", "0"), ("same", "1"), ("again", "1")]
-    {
+    for (name, value) in [("thread", "0"), ("forwards", "0"), ("backwards", "0"), ("same", "1"), ("again", "1")] {
         assert_eq!(said(&printed, name), value, "{name}: {printed}");
     }
     assert!(said(&printed, "raw").parse::<u32>().unwrap() > 10, "{printed}");
     let times: Vec<&str> = printed.lines().filter(|line| line.contains(" instructions, ")).collect();
     assert_eq!(times[times.len() - 2], times[times.len() - 1], "back at the same instruction: {printed}");
+}
+
+/// A recorded run, with a button pressed in it, is gone through as the plain run is.
+#[test]
+fn a_recorded_run_is_debugged_as_it_was() {
+    if vendor_set("2.2.0", "a GDB session of a recorded run").is_none() || is_missing() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let trace = folder.path().join("a.trace");
+    let press = ["--press", "mode@5s:300ms"];
+    let every = HASH_EVERY.to_string();
+    assert!(lockstep(&press).arg("--trace").arg(&trace).output().unwrap().status.success());
+    let output = lockstep(&press).args(["--hash-every", &every]).output().unwrap();
+    let plain = String::from_utf8_lossy(&output.stdout).into_owned();
+    let hash = plain.lines().find(|line| line.starts_with("hash 300000000 ")).unwrap();
+    let script = r#"
+watch passes
+continue
+continue
+printf "second %d\n", passes
+reverse-continue
+printf "first %d\n", passes
+delete
+monitor goto 11s
+stepi
+reverse-stepi
+monitor goto #300000000
+stepi
+monitor hash
+monitor goto 1s
+monitor goto #300000000
+stepi
+continue
+monitor hash
+detach
+"#;
+    let mut replay = Command::new(env!("CARGO_BIN_EXE_lockstep"));
+    replay.arg("replay").arg(&trace);
+    let (printed, _) = gdb_of(replay, script);
+    assert_eq!(said(&printed, "second"), "2");
+    assert_eq!(said(&printed, "first"), "1");
+    assert!(printed.lines().any(|line| line == hash), "no {hash} in:\n{printed}");
+    assert!(printed.contains("No more reverse-execution history"), "the end of the recording:\n{printed}");
+    let mut last = printed.lines().filter(|line| line.starts_with("hash "));
+    assert!(last.next_back().unwrap().ends_with(" 12.000000"), "{printed}");
 }

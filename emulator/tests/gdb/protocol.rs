@@ -39,10 +39,23 @@ fn the_last_write_is_found_backwards_and_the_beginning_is_the_end() {
     let answers = ask(
         &mut debugger,
         &[
-            SUPPORTED, &breakpoint, "vCont;c", "vCont;c", "vCont;c", // before the third round
-            &no_breakpoint, &watch, "bc", "g", // before the second store
-            "bc", "g", "vCont;c", "g", // the first store, made again
-            "bc", "bc", "g", "D;1",
+            SUPPORTED,
+            &breakpoint,
+            "vCont;c",
+            "vCont;c",
+            "vCont;c", // before the third round
+            &no_breakpoint,
+            &watch,
+            "bc",
+            "g", // before the second store
+            "bc",
+            "g",
+            "vCont;c",
+            "g", // the first store, made again
+            "bc",
+            "bc",
+            "g",
+            "D;1",
         ],
     );
     assert!(answers[4].contains("hwbreak"), "{answers:?}");
@@ -77,8 +90,10 @@ fn the_end_of_the_run_is_the_end_of_the_recording() {
     let command = format!("qRcmd,{}", hex(b"hash"));
     let watch = format!("Z4,{COUNTER:x},1");
     let no_watch = format!("z4,{COUNTER:x},1");
-    let answers =
-        ask(&mut debugger, &[SUPPORTED, &watch, "vCont;c", "vCont;c", "bs", "bc", &no_watch, "vCont;c", &command, "D;1"]);
+    let answers = ask(
+        &mut debugger,
+        &[SUPPORTED, &watch, "vCont;c", "vCont;c", "bs", "bc", &no_watch, "vCont;c", &command, "D;1"],
+    );
     assert!(answers[2].contains("awatch") && answers[7].contains("replaylog:end"), "{answers:?}");
     let hash = printed(&answers[8..]).join("\n");
     assert!(hash.contains(&expected), "{hash} {expected}");
