@@ -393,3 +393,16 @@ impl Observer {
         }
     }
 }
+
+/// A reset's cause in words.
+pub fn cause_text(cause: ResetCause) -> String {
+    // Names of the variants, as words.
+    let mut text = String::new();
+    for c in format!("{cause:?}").chars() {
+        if c.is_ascii_uppercase() && !text.is_empty() {
+            text.push(' ');
+        }
+        text.push(c.to_ascii_lowercase());
+    }
+    text
+}

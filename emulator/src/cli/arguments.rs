@@ -30,6 +30,8 @@ pub enum Command {
     Hunt(HuntArguments),
     /// Run scenarios (*.toml) and traces (*.trace) as tests: files, and what is found in folders.
     Test(TestArguments),
+    /// Say in words what happened in a recorded run: verdict, threads, owners and waiters, the chain of causes.
+    Explain(ExplainArguments),
     /// Run again what a trace recorded, and compare everything with it.
     Replay(ReplayArguments),
     /// Say where two traces differ first: choice, record, state, instruction, register, address, part.
@@ -245,6 +247,28 @@ pub struct ReplayArguments {
     #[arg(long, value_name = "[HOST]:PORT", conflicts_with = "json")]
     pub gdb: Option<String>,
     /// Print one JSON object a line; the last one is the summary.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Exit codes: 0 done, 2 bad usage or input.")]
+pub struct ExplainArguments {
+    /// The trace.
+    pub trace: PathBuf,
+    /// Run to this virtual time only: a number and us, ms, s, m or h.
+    #[arg(long, value_name = "TIME", value_parser = parse_duration_ps)]
+    pub until: Option<u64>,
+    /// Explain every moment that was found, not only the gravest.
+    #[arg(long)]
+    pub all: bool,
+    /// Linker map file (GNU ld) of an image, for the names of its functions. May be given several times.
+    #[arg(long, value_name = "FILE")]
+    pub map: Vec<PathBuf>,
+    /// ELF file that is read only for the names of its functions. May be given several times.
+    #[arg(long, value_name = "FILE")]
+    pub symbols: Vec<PathBuf>,
+    /// Print a JSON object.
     #[arg(long)]
     pub json: bool,
 }

@@ -1,13 +1,54 @@
-//! Explanations at the end of a run.
+//! Explanations: `lockstep explain`, and at the end of a run.
 
+use std::sync::atomic::Ordering;
+
+use indicatif::ProgressBar;
 use lockstep::Machine;
-use lockstep::explain::{Evidence, Explanation, Finding as Said, Moment};
+use lockstep::explain::{Evidence, Explanation, Finding as Said, Moment, page};
 use lockstep::places::Places;
 use lockstep::rtos::Starvation;
+use lockstep::setup::files::Disk;
+use lockstep::setup::load;
+use lockstep::trace::{Rerun, TraceFile, explain_run, open, readable_ps};
 use lockstep_images::SymbolTable;
 
-use super::show::cause_text;
+use super::arguments::ExplainArguments;
+use super::output::Output;
 use super::summary::Finding;
+use super::{CliError, Outcome, stop_on_interrupt};
+use lockstep::observe::cause_text;
+
+/// `lockstep explain`.
+pub fn explain(arguments: &ExplainArguments) -> Result<Outcome, CliError> {
+    let path = &arguments.trace;
+    let mut trace: TraceFile = open(path)?;
+    let end_ps = readable_ps(&mut trace, arguments.until).map_err(|reason| CliError::file(path, reason))?;
+    let mut run = Rerun::of(&mut trace).map_err(|error| CliError::file(path, error.to_string()))?;
+    load::more_symbols(&arguments.symbols, &arguments.map, &mut run.symbols, &mut Disk)?;
+    let stop = stop_on_interrupt();
+    let progress = ProgressBar::new(end_ps / PS_PER_MS).with_prefix("running again");
+    let mut explanations = explain_run(&mut run, end_ps, |now_ps| {
+        progress.set_position(now_ps / PS_PER_MS);
+        !stop.load(Ordering::Relaxed)
+    })
+    .map_err(|error| CliError::file(path, error.to_string()))?;
+    progress.finish_and_clear();
+    if !arguments.all {
+        explanations.truncate(1);
+    }
+    let mut output = Output::new();
+    match arguments.json {
+        true => output.json(&serde_json::json!(explanations))?,
+        false => {
+            let pages: Vec<String> = explanations.iter().map(page).collect();
+            output.text(&pages.join("\n"))?;
+        }
+    }
+    output.finish()?;
+    Ok(Outcome::Done)
+}
+
+const PS_PER_MS: u64 = 1_000_000_000;
 
 /// One for each moment that was kept; one for the machine as it is if there are none, or if a thread starves.
 pub fn explanations(machine: &Machine, symbols: &SymbolTable, findings: &[Finding]) -> Vec<Explanation> {

@@ -62,6 +62,7 @@ pub fn main() -> ExitCode {
         Command::Run(arguments) => run::run(arguments),
         Command::Hunt(arguments) => hunt::hunt(arguments),
         Command::Test(arguments) => test::test(arguments),
+        Command::Explain(arguments) => explain::explain(arguments),
         Command::Replay(arguments) => replay::replay(arguments),
         Command::Diff(arguments) => trace::diff(arguments),
         Command::Trace(command) => trace::trace(command),

@@ -1,13 +1,13 @@
 //! What happens during a run, and the ways to show it: plain lines, JSON lines, the live view.
 
 use lockstep::machine::GuestFault;
+use lockstep::observe::cause_text;
 use lockstep::observe::{ResetSeen, StageReached};
 use lockstep::{Machine, Seen};
 use lockstep_images::SymbolTable;
 use lockstep_modem::network::CloudEvent;
 use lockstep_modem::{AtLogEntry, Datagram, Direction};
 use lockstep_peripherals::board::LedState;
-use lockstep_peripherals::rcc::ResetCause;
 use serde_json::json;
 
 use super::CliError;
@@ -73,19 +73,6 @@ pub fn fault_text(fault: &GuestFault, symbols: &SymbolTable) -> String {
         _ => String::new(),
     };
     format!("{class} {bit} at {}{address}, LR {:#010x}", place(fault.pc, symbols), fault.lr)
-}
-
-/// A reset's cause in words.
-pub fn cause_text(cause: ResetCause) -> String {
-    // Names of the variants, as words.
-    let mut text = String::new();
-    for c in format!("{cause:?}").chars() {
-        if c.is_ascii_uppercase() && !text.is_empty() {
-            text.push(' ');
-        }
-        text.push(c.to_ascii_lowercase());
-    }
-    text
 }
 
 /// One AT entry without its line ends; a payload in hexadecimal unless it is text.

@@ -14,7 +14,8 @@ use serde_json::{Value, json};
 use super::Outcome;
 use super::exception_names::exception_name;
 use super::output::grouped;
-use super::show::{cause_text, fault_json, fault_text, place};
+use super::show::{fault_json, fault_text, place};
+use lockstep::observe::cause_text;
 use lockstep::setup::duration::seconds;
 use lockstep::setup::options::{STAGES, stage_name};
 

@@ -63,6 +63,11 @@ impl Kind {
         matches!(self, Self::GuestFault | Self::LockUp | Self::ResetLoop)
     }
 
+    /// Whether it is about one instant, at which the observer keeps the machine's state.
+    pub fn is_of_a_moment(self) -> bool {
+        matches!(self, Self::GuestFault | Self::LockUp | Self::Panic)
+    }
+
     /// The smaller the graver: of several findings in one run the gravest is taken for the cause of the others.
     pub fn gravity(self) -> u8 {
         match self {

@@ -5,6 +5,7 @@
 pub mod compare;
 pub mod convert;
 pub mod diff;
+mod explained;
 mod file;
 mod files;
 mod follow;
@@ -16,6 +17,7 @@ mod spec;
 mod tracer;
 mod verifier;
 
+pub use explained::explain_run;
 pub use file::{TraceFile, describe, describe_pair, describe_record, open, readable_ps};
 pub use files::{Embed, Noted, TraceFiles};
 pub use follow::{End, follow};

@@ -177,7 +177,7 @@ impl Rerun {
     }
 
     /// The same, or to a breakpoint or watchpoint of a debugger. A guest that ended the run stops it with a host call.
-    fn run(&mut self, instructions: u64, time_ps: u64) -> Result<Stop, SetupError> {
+    pub fn run(&mut self, instructions: u64, time_ps: u64) -> Result<Stop, SetupError> {
         let stop = match &mut self.what {
             What::Arguments(arguments) => {
                 let stop = arguments.run_to(instructions, time_ps, &mut self.shown)?;
