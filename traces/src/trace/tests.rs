@@ -7,7 +7,7 @@ use crate::{Decision, Hash, Plan};
 const S: u64 = 1_000_000_000_000;
 
 fn blobs() -> Vec<Blob> {
-    let big = (0..2_500_000u32).map(|i| (i * i >> 7) as u8).collect();
+    let big = (0..2_500_000u32).map(|i| (i.wrapping_mul(i) >> 7) as u8).collect();
     vec![
         Blob { name: "flash".to_owned(), source: BlobSource::Made, bytes: big, is_embedded: true },
         Blob {
