@@ -9,10 +9,13 @@ use crate::observe::Seen;
 /// Events kept; the oldest are given up first.
 const KEPT_MAX: usize = 100_000;
 
+/// Its time in picoseconds, and what it was.
+pub type Event = (u64, String);
+
 /// Events in order of time.
 #[derive(Debug, Default)]
 pub struct EventLog {
-    events: BTreeSet<(u64, String)>,
+    events: BTreeSet<Event>,
     seen: Vec<(u64, Seen)>,
 }
 
@@ -31,9 +34,9 @@ impl EventLog {
     }
 
     /// The last `count` events up to a time, and as many after it that are known.
-    pub fn around(&self, now_ps: u64, count: usize) -> (Vec<&(u64, String)>, Vec<&(u64, String)>) {
+    pub fn around(&self, now_ps: u64, count: usize) -> (Vec<&Event>, Vec<&Event>) {
         let split = (now_ps.saturating_add(1), String::new());
-        let is_shown = |event: &&(u64, String)| !event.1.starts_with(HIDDEN);
+        let is_shown = |event: &&Event| !event.1.starts_with(HIDDEN);
         let mut before: Vec<_> = self.events.range(..split.clone()).rev().filter(is_shown).take(count).collect();
         before.reverse();
         (before, self.events.range(split..).filter(is_shown).take(count).collect())
@@ -48,7 +51,7 @@ impl EventLog {
 /// Bytes and packets are kept for later, but are no events of their own.
 const HIDDEN: &str = "\0";
 
-fn describe(seen: &Seen) -> (u64, String) {
+fn describe(seen: &Seen) -> Event {
     match seen {
         Seen::Stage(stage) => (stage.time_ps, format!("stage {:?}", stage.stage)),
         Seen::At(entry) => {

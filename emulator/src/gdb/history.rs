@@ -53,6 +53,9 @@ pub enum Went {
     Begin,
 }
 
+/// A stop, and where one must be to see it coming.
+type SeenComing = (Position, Stop);
+
 /// A run, and where it has been.
 pub struct History<D: Debuggee> {
     debuggee: D,
@@ -296,8 +299,7 @@ impl<D: Debuggee> History<D> {
         if self.marks.get(index).is_some_and(|(mark, _)| *mark == now) {
             index = index.saturating_sub(1);
         }
-        loop {
-            let Some(start) = self.marks.get(index).map(|(position, _)| *position) else { break };
+        while let Some(start) = self.marks.get(index).map(|(position, _)| *position) {
             self.restore(index)?;
             self.apply_stops();
             let (last, went) = self.last_stop(end, poll)?;
@@ -325,7 +327,7 @@ impl<D: Debuggee> History<D> {
         &mut self,
         end: Position,
         poll: &mut dyn FnMut() -> bool,
-    ) -> Result<(Option<(Position, Stop)>, Went), D::Error> {
+    ) -> Result<(Option<SeenComing>, Went), D::Error> {
         let mut last = None;
         for (instructions, to_ps) in [(end.instructions, u64::MAX), (u64::MAX, end.time_ps)] {
             loop {

@@ -118,7 +118,7 @@ impl<D: Debuggee> Debugger<D> {
         let count = count.parse().unwrap_or(10);
         let now_ps = self.history.position().time_ps;
         let (before, after) = self.events.around(now_ps, count);
-        let line = |event: &&(u64, String)| format!("{:>13}  {}", seconds(event.0), event.1);
+        let line = |event: &&super::events::Event| format!("{:>13}  {}", seconds(event.0), event.1);
         let mut lines: Vec<String> = before.iter().map(line).collect();
         lines.push(format!("{:>13}  -- here --", seconds(now_ps)));
         lines.extend(after.iter().map(line));

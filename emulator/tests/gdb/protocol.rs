@@ -114,6 +114,18 @@ fn an_interrupt_stops_it_and_a_detached_run_goes_on() {
 }
 
 #[test]
+fn an_interrupted_search_backwards_ends_where_it_began() {
+    let mut debugger = debugger();
+    let hash = format!("qRcmd,{}", hex(b"hash"));
+    let never = format!("Z0,{:x},2", START + 0x80);
+    let before = ask(&mut debugger, &[SUPPORTED, "vCont;c", &hash, "D;1"]);
+    let packets: Vec<u8> = [SUPPORTED, &never, "bc", &hash, "D;1"].iter().flat_map(|text| packet(text)).collect();
+    let (output, _) = say(&mut debugger, &packets, Some(0));
+    assert!(answers(&output).iter().any(|answer| answer.starts_with("T02")), "{:?}", answers(&output));
+    assert_eq!(printed(&answers(&output)), printed(&before));
+}
+
+#[test]
 fn writes_are_refused_until_they_are_allowed() {
     let write = format!("M{COUNTER:x},4:2a000000");
     let counter = format!("m{COUNTER:x},4");
