@@ -406,3 +406,14 @@ pub fn cause_text(cause: ResetCause) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn causes_are_words() {
+        assert_eq!(cause_text(ResetCause::IndependentWatchdog), "independent watchdog");
+        assert_eq!(cause_text(ResetCause::Pin), "pin");
+    }
+}

@@ -354,10 +354,4 @@ mod tests {
         assert!(lines.stale(6).is_empty(), "it may go on");
         assert!(matches!(&lines.stale(u64::MAX)[..], [Event::Text { text, .. }] if text == "two"));
     }
-
-    #[test]
-    fn causes_are_words() {
-        assert_eq!(cause_text(ResetCause::IndependentWatchdog), "independent watchdog");
-        assert_eq!(cause_text(ResetCause::Pin), "pin");
-    }
 }
