@@ -156,11 +156,10 @@ pub struct Electron {
 impl Electron {
     /// A board with this modem, a charged battery and USB power.
     pub fn new(modem: Modem) -> Self {
-        let (pmic, gauge) = new_supply();
         Self {
             modem,
-            pmic,
-            gauge,
+            pmic: Bq24195::new(),
+            gauge: Max17043::new(4_000, 85),
             mode_button: Button::new(MODE_BUTTON),
             watchdog: None,
             i2c_target: None,
@@ -236,7 +235,7 @@ impl Electron {
         if let Some(watchdog) = &mut self.watchdog {
             watchdog.power_on(now.time_ps);
         }
-        (self.pmic, self.gauge) = new_supply();
+        (self.pmic, self.gauge) = (self.pmic.restarted(), self.gauge.restarted());
         self.modem.change(now.time_ps, Change::Supply(true));
     }
 
@@ -316,11 +315,6 @@ impl Board for Electron {
         }
         self.events.pins.push((pin, level, now));
     }
-}
-
-/// Charger and fuel gauge when USB and a charged battery have just been connected.
-fn new_supply() -> (Bq24195, Max17043) {
-    (Bq24195::new(), Max17043::new(4_000, 85))
 }
 
 /// What can be chosen about a whole device.

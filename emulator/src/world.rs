@@ -194,6 +194,10 @@ pub struct WorldState {
     pub decisions: Decisions,
     /// What was touched and is not modelled.
     pub ledger: Ledger,
+    /// AIRCR asked for a reset.
+    pub reset_requested: bool,
+    /// The watchdog on the reset pin pulls it low.
+    pub watchdog_resets: bool,
     /// The core waits for flash until this instant.
     pub stalled_until_ps: u64,
     /// The board is without power until this instant.
@@ -210,10 +214,6 @@ pub struct World {
     /// The run must not go beyond this cycle.
     pub limit_cycles: u64,
     deadline_cycles: u64,
-    /// AIRCR asked for a reset.
-    pub reset_requested: bool,
-    /// The watchdog on the reset pin pulls it low.
-    pub watchdog_resets: bool,
     /// CCR trap bits or flash wait states changed.
     pub engine_settings_changed: bool,
     /// Device accesses that may change something, since the machine was made; idle recognition compares it.
@@ -234,8 +234,6 @@ impl World {
             memory,
             limit_cycles: 0,
             deadline_cycles: 0,
-            reset_requested: false,
-            watchdog_resets: false,
             engine_settings_changed: false,
             accesses: 0,
             line_penalty_cycles: 0,
@@ -301,7 +299,7 @@ impl World {
                     self.modem_output(output, now);
                 }
                 if let Some(watchdog) = &mut self.state.electron.watchdog {
-                    self.watchdog_resets |= watchdog.takes_effect(now.time_ps);
+                    self.state.watchdog_resets |= watchdog.takes_effect(now.time_ps);
                 }
                 while let Some(level) = self.state.electron.mode_button.take_level(now.time_ps) {
                     self.with_soc(now, 0, |soc, env| soc.drive_pin(MODE_BUTTON, level, env));
@@ -337,7 +335,7 @@ impl World {
     fn after_access(&mut self, now: Now) {
         self.follow_soc(now);
         let urgent = self.state.scs.exceptions.take_changed()
-            || self.reset_requested
+            || self.state.reset_requested
             || self.engine_settings_changed
             || self.state.soc.reset_pending()
             || self.state.stalled_until_ps > now.time_ps
@@ -377,7 +375,7 @@ impl World {
         let lanes = (u32::MAX >> (32 - 8 * access.size)) << shift;
         let effect =
             state.scs.write(offset, value << shift, lanes, access.cycles, access.pc, time_ps, &mut state.ledger);
-        self.reset_requested |= effect.reset;
+        self.state.reset_requested |= effect.reset;
         self.engine_settings_changed |= effect.traps_changed;
         Ok(0)
     }
@@ -493,7 +491,7 @@ impl World {
     fn after_reset(&mut self, now: Now) {
         self.state.scs = Scs::new();
         self.state.stalled_until_ps = 0;
-        self.reset_requested = false;
+        self.state.reset_requested = false;
         self.engine_settings_changed = true;
         self.follow_soc(now);
     }

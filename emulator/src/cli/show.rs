@@ -340,6 +340,8 @@ fn port_name(usart: u8) -> String {
 
 #[cfg(test)]
 mod tests {
+    use lockstep_peripherals::rcc::ResetCause;
+
     use super::*;
 
     #[test]

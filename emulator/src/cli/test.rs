@@ -3,12 +3,15 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use lockstep::explain::page;
 use lockstep::fleet;
 use lockstep::oracle::Kind;
 use lockstep::scenario::{Scenario, Variant};
 use lockstep::setup::duration::seconds;
 use lockstep::setup::files::{Disk, Files as _, Folder};
-use lockstep::trace::{Embed, Played, ScenarioRun, Trouble, open, play, readable_ps, record, record_again, repeat};
+use lockstep::trace::{
+    Embed, Played, Rerun, ScenarioRun, Trouble, explain_run, open, play, readable_ps, record, record_again, repeat,
+};
 use serde_json::json;
 
 use super::arguments::TestArguments;
@@ -300,10 +303,17 @@ fn explain(case: &Case, artefacts: &Path, trace: &Path, verdict: &mut Verdict) -
     lines.extend(verdict.reasons.iter().map(|reason| format!("  {reason}")));
     lines.push(String::new());
     lines.push(format!("lockstep trace info {}", trace.display()));
+    lines.push(format!("lockstep explain {}", trace.display()));
     lines.push(format!("lockstep replay {}", trace.display()));
     if matches!(case.what, What::Trace) {
         lines.push(format!("lockstep diff {} {}", case.path.display(), trace.display()));
     }
+    lines.push(String::new());
+    let mut opened = open(trace)?;
+    let end_ps = readable_ps(&mut opened, None).map_err(|reason| CliError::file(trace, reason))?;
+    let explanations = explain_run(&mut Rerun::of(&mut opened)?, end_ps, |_| true)?;
+    // The gravest is the first, and mostly the cause of the others.
+    lines.extend(explanations.first().map(page));
     lines.push(String::new());
     std::fs::write(&path, lines.join("\n")).map_err(CliError::io(&path))?;
     verdict.artefacts.extend([trace.to_owned(), path]);
