@@ -89,8 +89,8 @@ impl From<TraceImages> for Embed {
     }
 }
 
-const RUN_EXIT_CODES: &str = "Exit codes, the gravest of what was found: 0 done (data_lost is no failure), 1 an expectation failed (--strict, \
---until, --cloud COMMAND, the guest's exit status; watchdog_reset, update_failed, null_write), 2 bad usage or input, 3 \
+const RUN_EXIT_CODES: &str = "Exit codes, the gravest of what was found: 0 done (null_write and data_lost are no failures), 1 an expectation failed (--strict, \
+--until, --cloud COMMAND, the guest's exit status; watchdog_reset, update_failed), 2 bad usage or input, 3 \
 guest fault (also panic), 4 hang (lock_up, reset_loop, deadlock, starvation, unread_data, cloud_deaf, update_stalled, \
 stack_overflow, unbootable), 5 divergence.";
 

@@ -61,8 +61,8 @@ fn outcome_of(kind: Kind) -> Outcome {
         | Kind::Deadlock
         | Kind::StackOverflow
         | Kind::Unbootable => Outcome::Hang,
-        Kind::WatchdogReset | Kind::UpdateFailed | Kind::NullWrite | Kind::Unmodelled => Outcome::ExpectationFailed,
-        Kind::DataLost => Outcome::Done,
+        Kind::WatchdogReset | Kind::UpdateFailed | Kind::Unmodelled => Outcome::ExpectationFailed,
+        Kind::NullWrite | Kind::DataLost => Outcome::Done,
     }
 }
 

@@ -10,11 +10,15 @@ use crate::core::faults::Fault;
 use crate::machine::{GuestFault, Machine};
 use crate::observe::Seen;
 use crate::setup::duration::seconds;
+use crate::world::NullWrite;
 
 /// So many resets that nobody outside caused,
 const LOOP_RESETS: usize = 4;
 /// each within this time of the one before, are a loop.
 const LOOP_GAP_PS: u64 = 60 * PS_PER_S;
+
+/// So many places of stores through a null pointer are named.
+const PLACES_MAX: usize = 4;
 
 /// What the oracle remembers.
 #[derive(Clone, Debug, Default)]
@@ -25,6 +29,8 @@ pub struct Crash {
     is_by_watchdog: bool,
     /// Changes of the LED that were looked at.
     led_changes: usize,
+    /// Stores through a null pointer since the last look.
+    null_writes: Vec<NullWrite>,
 }
 
 impl Crash {
@@ -49,17 +55,7 @@ impl Crash {
                     signature: "external".to_owned(),
                 });
             }
-            Seen::NullWrite(write) => findings.push(Finding {
-                kind: Kind::NullWrite,
-                time_ps: write.now.time_ps,
-                instructions,
-                text: format!(
-                    "the instruction at {:#010x} stores to {:#010x}, as through a null pointer; flash is there, and keeps \
-                     what it has",
-                    write.pc, write.address
-                ),
-                signature: format!("at {:#010x}", write.pc),
-            }),
+            Seen::NullWrite(write) => self.null_writes.push(*write),
             // After an update a device resets to take it, and again for each module: on purpose.
             Seen::Cloud(CloudEvent { kind: CloudEventKind::UpdateDelivered { .. }, .. }) => self.resets_ps.clear(),
             Seen::Reset(reset) => self.reset(reset.now.time_ps, reset.cause, instructions, findings),
@@ -106,6 +102,8 @@ impl Crash {
 
     /// The machine, looked at.
     pub fn look(&mut self, machine: &Machine, findings: &mut Vec<Finding>) {
+        let null_writes = std::mem::take(&mut self.null_writes);
+        findings.extend(null_write(&null_writes, machine.instructions()));
         let changes = machine.observer.led().changes();
         for change in changes.get(self.led_changes..).unwrap_or_default() {
             let Pattern::Sos { code } = change.state.pattern else { continue };
@@ -119,6 +117,27 @@ impl Crash {
         }
         self.led_changes = changes.len();
     }
+}
+
+/// One finding for all stores of a look: a function that is given a null pointer makes several.
+fn null_write(writes: &[NullWrite], instructions: u64) -> Option<Finding> {
+    let first = writes.first()?;
+    let mut places: Vec<String> = writes.iter().take(PLACES_MAX).map(|write| format!("{:#010x}", write.pc)).collect();
+    if writes.len() > PLACES_MAX {
+        places.push(format!("{} more", writes.len() - PLACES_MAX));
+    }
+    let (low, high) = writes.iter().fold((u32::MAX, 0), |(low, high), w| (low.min(w.address), high.max(w.address)));
+    let to = if low == high { format!("{low:#010x}") } else { format!("{low:#010x} to {high:#010x}") };
+    Some(Finding {
+        kind: Kind::NullWrite,
+        time_ps: first.now.time_ps,
+        instructions,
+        text: format!(
+            "a store as through a null pointer, at {}, to {to}; flash is there, and keeps what it has",
+            places.join(", ")
+        ),
+        signature: format!("at {:#010x}", first.pc),
+    })
 }
 
 fn guest_fault(fault: &GuestFault, instructions: u64) -> Finding {

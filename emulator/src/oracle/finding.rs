@@ -36,7 +36,7 @@ pub enum Kind {
     /// A module in flash was whole and is not any more, and nobody mends it.
     Unbootable,
     /// A store to the first 4 KB of the address space, as through a null pointer. The hardware has flash there and says
-    /// nothing.
+    /// nothing: no failure as such ([`Kind::is_failure`]).
     NullWrite,
     /// Data was lost on the way to the firmware: no failure as such ([`Kind::is_failure`]).
     DataLost,
@@ -71,9 +71,10 @@ impl Kind {
     }
 
     /// Whether a run that shows it failed. A burst of datagrams overruns a modem's buffer on hardware too, and whoever
-    /// sent them sends again: a finding to know of, by which no run, test or hunt fails unless it is asked for by name.
+    /// sent them sends again; a store through a null pointer changes nothing, and genuine firmware makes some when
+    /// it starts: findings to know of, by which no run, test or hunt fails unless they are asked for by name.
     pub fn is_failure(self) -> bool {
-        self != Self::DataLost
+        !matches!(self, Self::DataLost | Self::NullWrite)
     }
 
     /// Whether it is about one instant, at which the observer keeps the machine's state.

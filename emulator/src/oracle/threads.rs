@@ -32,6 +32,8 @@ pub struct Threads {
     ready_from_ps: BTreeMap<u32, u64>,
     /// Threads of which it was said that they overflowed, with the bases of their stacks.
     overflowed: BTreeSet<(u32, u32)>,
+    /// The running thread and its stack pointer, if that is below its stack while a handler runs.
+    suspected: Option<(u32, u32)>,
     /// Those whose stacks were filled.
     filled: BTreeSet<(u32, u32)>,
 }
@@ -68,10 +70,7 @@ impl Threads {
         let Some(rtos) = self.observer.glance(machine) else { return };
         self.starvation(machine, &rtos, clock, limits, findings);
         self.never_run(machine, &rtos, limits, findings);
-        // While the kernel switches, the stack pointer is one thread's and `pxCurrentTCB` another's.
-        if registers.ipsr() == 0 {
-            self.stacks(machine, &rtos, findings);
-        }
+        self.stacks(machine, &rtos, registers.ipsr() == 0, findings);
     }
 
     fn starvation(
@@ -149,19 +148,28 @@ impl Threads {
         }
     }
 
-    fn stacks(&mut self, machine: &Machine, rtos: &Rtos, findings: &mut Vec<Finding>) {
+    fn stacks(&mut self, machine: &Machine, rtos: &Rtos, is_thread_mode: bool, findings: &mut Vec<Finding>) {
+        let suspected = self.suspected.take();
         for task in &rtos.tasks {
             let never_used = task.never_used_bytes;
             let thread = (task.tcb, task.stack_base);
             if never_used.is_some_and(|bytes| bytes >= FILLED_BYTES) {
                 self.filled.insert(thread);
             }
+            let mut is_below = task.free_bytes < 0;
+            // While the kernel switches, the stack pointer is one thread's and `pxCurrentTCB` another's; that does not
+            // last. A kernel that found the overflow itself stays in the switch for good.
+            if is_below && task.state == TaskState::Running && !is_thread_mode {
+                let suspect = Some((task.tcb, task.stack_pointer));
+                is_below = suspected == suspect;
+                self.suspected = suspect;
+            }
             let is_used_up = never_used == Some(0) && self.filled.contains(&thread);
-            if !(task.free_bytes < 0 || is_used_up) || !self.overflowed.insert(thread) {
+            if !(is_below || is_used_up) || !self.overflowed.insert(thread) {
                 continue;
             }
             let (sp, base) = (task.stack_pointer, task.stack_base);
-            let text = match task.free_bytes < 0 {
+            let text = match is_below {
                 true => format!("the stack pointer of {}, {sp:#010x}, is below its stack, {base:#010x}", task.title()),
                 false => format!("{} has used its stack, from {base:#010x} on, to the last byte", task.title()),
             };

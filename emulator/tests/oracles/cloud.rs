@@ -31,7 +31,7 @@ fn the_same_on_2_2_0_and_not_with_a_pause() {
     assert_eq!(starved.signature, "active_object waits for a mutex of app_thread");
     let Some(mut healthy) = Bench::start("2.2.0", "mode = \"echo\", poll_delay_ms = 20", steps) else { return };
     healthy.run_to(bench.now_ms());
-    assert_eq!(healthy.session.findings(), []);
+    assert_eq!(healthy.kinds(), []);
 }
 
 /// The device does not answer a ping: its link is gone.
@@ -45,7 +45,7 @@ fn a_deaf_device_is_found() {
     says(&bench.explanation(true), &["the device did not answer request"]);
     let Some(mut healthy) = Bench::start("0.5.2", "mode = \"blink\"", steps) else { return };
     healthy.run_to(bench.now_ms());
-    assert_eq!(healthy.session.findings(), []);
+    assert_eq!(healthy.kinds(), []);
 }
 
 #[test]
@@ -64,7 +64,7 @@ fn an_update_that_an_outage_ends_stalls_and_fails_and_one_that_is_let_alone_does
     says(&bench.explanation(true), &["The update over the air failed"]);
     let Some(mut healthy) = Bench::start("2.2.0", "mode = \"blink\"", &ota) else { return };
     healthy.run_to(90_000);
-    assert_eq!(healthy.session.findings(), []);
+    assert_eq!(healthy.kinds(), []);
     assert!(!healthy.session.machine.observer.resets().is_empty(), "it took the update");
 }
 

@@ -16,7 +16,7 @@ fn two_threads_that_wait_for_each_other_are_both_named() {
         assert_eq!(finding.signature, "app_thread, fault", "{version}");
         assert!(finding.time_ps < 8_000_000_000_000, "since it began: {finding:?}");
         bench.run_to(bench.now_ms() + 1_000);
-        assert_eq!(bench.session.findings().len(), 1, "{version}, told once: {:#?}", bench.session.findings());
+        assert_eq!(bench.found().len(), 1, "{version}, told once: {:#?}", bench.found());
         says(&bench.explanation(true), &["Deadlock: ", "app_thread waits for 0x", "fault waits for 0x"]);
     }
 }
@@ -25,7 +25,8 @@ fn two_threads_that_wait_for_each_other_are_both_named() {
 fn threads_that_a_busy_one_does_not_let_run_are_named() {
     let Some(mut bench) = Bench::start("2.2.0", &faulty("starvation"), "") else { return };
     bench.until(Kind::Starvation, 40_000);
-    let mut starved: Vec<&str> = bench.session.findings().iter().map(|finding| finding.signature.as_str()).collect();
+    bench.run_to(bench.now_ms() + 2_000);
+    let mut starved: Vec<&str> = bench.found().iter().map(|finding| finding.signature.as_str()).collect();
     starved.sort_unstable();
     assert!(starved.contains(&"app_thread is ready and does not run"), "{starved:?}");
     assert!(starved.contains(&"active_object is ready and does not run"), "{starved:?}");

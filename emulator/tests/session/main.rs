@@ -167,7 +167,7 @@ fn observers_change_nothing() {
     watched.machine.observer.keep_decisions();
     watched.machine.world.state.electron.watch_traffic();
     watched.run_until_ps(END_PS).unwrap();
-    assert!(!watched.findings().is_empty());
+    assert!(watched.findings().len() > 1, "{:?}", watched.findings());
 
     let guest = load::load(&scenario.device, &mut Folder::new(BUILT)).unwrap();
     let mut plain: Machine = Parts::default().machine(guest.flash, scenario.seed, false, guest.cloud).unwrap();
