@@ -85,7 +85,9 @@ impl Threads {
         let instructions = machine.instructions();
         let starved = clock.starved(now_ps, limits.mutex_ps);
         self.starved.retain(|(tcb, mutex)| starved.iter().any(|s| (s.tcb, s.mutex) == (*tcb, *mutex)));
-        let waits: Waits = starved
+        // Who waits for a circle to close has not waited long yet.
+        let waits: Waits = clock
+            .starved(now_ps, 0)
             .iter()
             .filter_map(|s| Some((s.tcb, (s.mutex, clock.mutexes().get(&s.mutex).and_then(|times| times.holder)?))))
             .collect();
