@@ -350,6 +350,7 @@ impl Machine {
 
     /// Events, then at most one exception entry, then instructions up to the next event.
     fn stretch(&mut self, limit_cycles: u64) -> Result<Stop, MachineError> {
+        self.world.board_may_have_changed();
         if self.world.next_event_cycle() <= self.cycles {
             self.world.fire_events(self.cycles);
         }

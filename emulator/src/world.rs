@@ -224,6 +224,8 @@ pub struct World {
     pub stuck: bool,
     /// The last time turned into a cycle: the clock it was done with, the time, the cycle.
     converted: Cell<(Clock, u64, u64)>,
+    /// When the board has something to do next, as long as nothing has been done to it: every device access asks.
+    board_wake_ps: Cell<Option<u64>>,
 }
 
 impl World {
@@ -239,6 +241,7 @@ impl World {
             line_penalty_cycles: 0,
             stuck: false,
             converted: Cell::new((Clock::new(1), 0, 0)),
+            board_wake_ps: Cell::new(None),
         }
     }
 
@@ -261,10 +264,28 @@ impl World {
         f(soc, &mut env)
     }
 
+    /// Somebody outside of the world may have changed the board.
+    pub fn board_may_have_changed(&self) {
+        self.board_wake_ps.set(None);
+    }
+
+    fn follow_board(&mut self) {
+        if self.state.electron.take_touched() {
+            self.board_may_have_changed();
+        }
+    }
+
+    fn board_wake_ps(&self) -> u64 {
+        let wake_ps = self.board_wake_ps.get().unwrap_or_else(|| self.state.electron.next_wake_ps());
+        debug_assert_eq!(wake_ps, self.state.electron.next_wake_ps());
+        self.board_wake_ps.set(Some(wake_ps));
+        wake_ps
+    }
+
     /// The cycle of the next event of the world.
     pub fn next_event_cycle(&self) -> u64 {
         let wake = self.state.soc.next_wake();
-        let time_ps = wake.time_ps.min(self.state.electron.next_wake_ps());
+        let time_ps = wake.time_ps.min(self.board_wake_ps());
         let (clock, known_ps, known_cycle) = self.converted.get();
         let cycle = if known_ps == time_ps && clock == self.state.clock {
             known_cycle
@@ -279,10 +300,11 @@ impl World {
     /// Makes everything happen that is due at `cycles`, to a fixed point.
     pub fn fire_events(&mut self, cycles: u64) {
         let now = self.state.clock.at(cycles);
+        self.board_may_have_changed();
         // A part that is due again at the same instant for ever is a defect of its model: the machine reports it.
         for round in 0.. {
             let soc_due = self.state.soc.next_wake().is_due(now);
-            let board_due = self.state.electron.next_wake_ps() <= now.time_ps;
+            let board_due = self.board_wake_ps() <= now.time_ps;
             if !soc_due && !board_due {
                 break;
             }
@@ -292,6 +314,7 @@ impl World {
             }
             if soc_due {
                 self.with_soc(now, 0, |soc, env| soc.advance(env));
+                self.follow_board();
             }
             if board_due {
                 let outputs = self.state.electron.advance(now, &mut self.state.decisions);
@@ -304,6 +327,7 @@ impl World {
                 while let Some(level) = self.state.electron.mode_button.take_level(now.time_ps) {
                     self.with_soc(now, 0, |soc, env| soc.drive_pin(MODE_BUTTON, level, env));
                 }
+                self.board_may_have_changed();
             }
         }
         if self.state.scs.systick.next_cycle() <= cycles && self.state.scs.systick.advance(cycles) {
@@ -334,6 +358,7 @@ impl World {
 
     fn after_access(&mut self, now: Now) {
         self.follow_soc(now);
+        self.follow_board();
         let urgent = self.state.scs.exceptions.take_changed()
             || self.state.reset_requested
             || self.engine_settings_changed
