@@ -421,6 +421,9 @@ impl Machine {
             let now = self.world.state.clock.at(fetch.cycles);
             self.observer.fetched(fetch.address, now, fetch.instructions);
         }
+        for write in self.world.null_writes.drain(..) {
+            self.observer.null_write(write);
+        }
         if let Some(hit) = self.engine.take_watch_hit() {
             self.world.memory.watching.note(hit);
         }

@@ -179,6 +179,23 @@ impl CoreMemory for GuestMemory {
 /// Rounds of events at one instant after which something is taken for stuck.
 const EVENT_ROUNDS: u32 = 100_000;
 
+/// A store below this address is taken for one through a null pointer: flash is seen there, which nobody writes to by
+/// that address.
+const NULL_BYTES: u32 = 0x1000;
+/// So many are noted between two looks.
+const NULL_WRITES_MAX: usize = 16;
+
+/// A store to the first 4 KB of the address space.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NullWrite {
+    /// When.
+    pub now: Now,
+    /// Address of the instruction.
+    pub pc: u32,
+    /// Where it stored to.
+    pub address: u32,
+}
+
 /// The part of the world that a snapshot stores.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct WorldState {
@@ -222,6 +239,8 @@ pub struct World {
     pub line_penalty_cycles: u32,
     /// A part asks to be woken at the same instant again and again.
     pub stuck: bool,
+    /// Stores that look like one through a null pointer, for observers; the machine takes them after each run of the engine.
+    pub null_writes: Vec<NullWrite>,
     /// The last time turned into a cycle: the clock it was done with, the time, the cycle.
     converted: Cell<(Clock, u64, u64)>,
     /// When the board has something to do next, as long as nothing has been done to it: every device access asks.
@@ -240,6 +259,7 @@ impl World {
             accesses: 0,
             line_penalty_cycles: 0,
             stuck: false,
+            null_writes: Vec::new(),
             converted: Cell::new((Clock::new(1), 0, 0)),
             board_wake_ps: Cell::new(None),
         }
@@ -421,6 +441,14 @@ impl World {
         }
     }
 
+    /// One note for each place in a run is enough: whoever looks wants to know of each place once.
+    fn note_null_write(&mut self, access: &Access) {
+        let (pc, address) = (access.pc, access.address);
+        if self.null_writes.len() < NULL_WRITES_MAX && self.null_writes.iter().all(|write| write.pc != pc) {
+            self.null_writes.push(NullWrite { now: self.state.clock.at(access.cycles), pc, address });
+        }
+    }
+
     /// The core fetches from flash and therefore waits for the end of an operation on it (PM0059 2.3).
     fn stall_while_flash_is_busy(&mut self, pc: u32, now: Now) {
         let busy_until_ps = self.state.soc.flash_busy_until_ps();
@@ -476,6 +504,9 @@ impl Bus for World {
     fn write(&mut self, access: &Access, value: u32) -> Result<(), AccessFault> {
         self.accesses += 1;
         self.look_at(access, true);
+        if access.address < NULL_BYTES {
+            self.note_null_write(access);
+        }
         let now = self.state.clock.at(access.cycles);
         if PRIVATE_BUS.contains(&access.address) && !DBGMCU.contains(&access.address) {
             self.private_bus(access, Some(value))?;
