@@ -135,7 +135,7 @@ fn collect(path: &Path, is_named: bool, depth: usize, cases: &mut Vec<Case>) -> 
         Some("trace") => cases.push(Case { name, path: path.to_owned(), what: What::Trace }),
         Some("toml") => {
             let text = String::from_utf8_lossy(&Disk.read(path)?).into_owned();
-            if !is_named && !is_scenario(&text) {
+            if !is_named && !is_test(&text) {
                 return Ok(());
             }
             let scenario = Scenario::parse(&text).map_err(|error| CliError::file(path, error.to_string()))?;
@@ -160,9 +160,13 @@ fn collect(path: &Path, is_named: bool, depth: usize, cases: &mut Vec<Case>) -> 
     Ok(())
 }
 
-/// Whether a TOML file is a scenario: those have a table of the device.
-fn is_scenario(text: &str) -> bool {
-    text.parse::<toml::Table>().is_ok_and(|table| table.contains_key("device"))
+/// Whether a TOML file is a scenario, which has a table of the device, and one to be tested: what says how to hunt and
+/// expects nothing is for hunts alone.
+fn is_test(text: &str) -> bool {
+    let is_test = |table: toml::Table| {
+        table.contains_key("device") && (!table.contains_key("hunt") || table.contains_key("expect"))
+    };
+    text.parse::<toml::Table>().is_ok_and(is_test)
 }
 
 fn run(case: &Case, arguments: &TestArguments) -> Verdict {
