@@ -356,7 +356,6 @@ fn port_name(usart: u8) -> String {
 
 #[cfg(test)]
 mod tests {
-    use lockstep_peripherals::rcc::ResetCause;
 
     use super::*;
 
