@@ -147,6 +147,9 @@ pub struct Electron {
     /// Observations since the last call of [`Electron::take_events`].
     #[serde(skip)]
     events: BoardEvents,
+    /// The chip did something to a part since the last call of [`Electron::take_touched`].
+    #[serde(skip)]
+    is_touched: bool,
     #[serde(skip)]
     watches_traffic: bool,
     #[serde(skip)]
@@ -156,15 +159,15 @@ pub struct Electron {
 impl Electron {
     /// A board with this modem, a charged battery and USB power.
     pub fn new(modem: Modem) -> Self {
-        let (pmic, gauge) = new_supply();
         Self {
             modem,
-            pmic,
-            gauge,
+            pmic: Bq24195::new(),
+            gauge: Max17043::new(4_000, 85),
             mode_button: Button::new(MODE_BUTTON),
             watchdog: None,
             i2c_target: None,
             events: BoardEvents::default(),
+            is_touched: false,
             watches_traffic: false,
             packet_counts: PacketCounts::default(),
         }
@@ -194,6 +197,11 @@ impl Electron {
             && e.outbound.is_empty()
             && e.packets.is_empty());
         any.then(|| std::mem::take(&mut self.events))
+    }
+
+    /// Whether the chip did something since the last call that may change when [`Electron::advance`] is due.
+    pub(crate) fn take_touched(&mut self) -> bool {
+        std::mem::take(&mut self.is_touched)
     }
 
     /// When [`Electron::advance`] is due, in picoseconds.
@@ -236,7 +244,7 @@ impl Electron {
         if let Some(watchdog) = &mut self.watchdog {
             watchdog.power_on(now.time_ps);
         }
-        (self.pmic, self.gauge) = new_supply();
+        (self.pmic, self.gauge) = (self.pmic.restarted(), self.gauge.restarted());
         self.modem.change(now.time_ps, Change::Supply(true));
     }
 
@@ -251,6 +259,7 @@ impl Electron {
 
 impl Board for Electron {
     fn uart_sent(&mut self, usart: u8, frame: UartFrame, now: Now) {
+        self.is_touched = true;
         if usart == MODEM_USART {
             if !frame.is_break {
                 let (end_ps, bit_ps, data) = (now.time_ps, frame.bit_ps, frame.data as u8);
@@ -265,6 +274,7 @@ impl Board for Electron {
     }
 
     fn uart_rts(&mut self, usart: u8, asserted: bool, now: Now) {
+        self.is_touched = true;
         if usart == MODEM_USART {
             self.modem.set_dte_rts(now.time_ps, asserted);
             if self.watches_traffic {
@@ -304,6 +314,7 @@ impl Board for Electron {
     }
 
     fn pin_driven(&mut self, pin: Pin, level: Option<bool>, now: Now) {
+        self.is_touched = true;
         match pin {
             // The board pulls both up: an input pin leaves the modem alone.
             PWR_UC => self.modem.set_power_key(now.time_ps, level.unwrap_or(true)),
@@ -316,11 +327,6 @@ impl Board for Electron {
         }
         self.events.pins.push((pin, level, now));
     }
-}
-
-/// Charger and fuel gauge when USB and a charged battery have just been connected.
-fn new_supply() -> (Bq24195, Max17043) {
-    (Bq24195::new(), Max17043::new(4_000, 85))
 }
 
 /// What can be chosen about a whole device.

@@ -154,6 +154,8 @@ impl Machine {
             electron: parts.electron,
             decisions: Decisions::new(parts.seed),
             ledger: Ledger::default(),
+            reset_requested: false,
+            watchdog_resets: false,
             stalled_until_ps: 0,
             power_returns_ps: None,
         };
@@ -348,6 +350,7 @@ impl Machine {
 
     /// Events, then at most one exception entry, then instructions up to the next event.
     fn stretch(&mut self, limit_cycles: u64) -> Result<Stop, MachineError> {
+        self.world.board_may_have_changed();
         if self.world.next_event_cycle() <= self.cycles {
             self.world.fire_events(self.cycles);
         }
@@ -368,11 +371,11 @@ impl Machine {
             let registers = self.engine.registers();
             self.keep_moment(Reason::Sos { code }, &registers);
         }
-        if self.world.reset_requested {
+        if self.world.state.reset_requested {
             self.reset(ResetCause::Software);
             return Ok(Stop::Limit);
         }
-        if std::mem::take(&mut self.world.watchdog_resets) {
+        if std::mem::take(&mut self.world.state.watchdog_resets) {
             self.observer.external_watchdog(self.now());
             self.reset(ResetCause::Pin);
             return Ok(Stop::Limit);

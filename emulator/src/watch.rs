@@ -86,3 +86,37 @@ impl Watching {
         self.hit.take()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use lockstep_engine::WatchKind;
+    use lockstep_peripherals::Memory;
+
+    use super::*;
+    use crate::core::entry::CoreMemory;
+    use crate::world::GuestMemory;
+
+    #[test]
+    fn what_no_instruction_does_is_seen_too() {
+        let mut memory = GuestMemory::new();
+        let watch = |address, kind| Watch { address, length: 4, kind };
+        memory.watching.set(&[watch(0x2000_0010, WatchKind::Write), watch(0x0800_0100, WatchKind::Access)]);
+        assert!(Memory::write(&mut memory, 0x2000_000c, 4, 1));
+        assert_eq!(Memory::read(&mut memory, 0x2000_0010, 4), Some(0));
+        assert_eq!(memory.watching.take(), None);
+        assert!(Memory::write(&mut memory, 0x2000_0012, 1, 1));
+        let hit = |address, size, write, by| Some(Watched { address, size, write, by });
+        assert_eq!(memory.watching.take(), hit(0x2000_0012, 1, true, Accessor::Peripheral));
+        assert!(CoreMemory::store(&mut memory, 0x2000_0010, 2));
+        assert_eq!(memory.watching.take(), hit(0x2000_0010, 4, true, Accessor::Core));
+        // The first one counts until it is taken.
+        assert_eq!(CoreMemory::load(&mut memory, 0x0800_0100), Some(u32::MAX));
+        memory.flash_program(0x102, &[0]);
+        assert_eq!(memory.watching.take(), hit(0x0800_0100, 4, false, Accessor::Core));
+        memory.flash_erase(0, 0x4000);
+        assert_eq!(memory.watching.take(), hit(0x0800_0000, 0x4000, true, Accessor::Peripheral));
+        // What observers read is nobody's access.
+        assert_eq!(memory.peek_word(0x0800_0100), Some(u32::MAX));
+        assert_eq!(memory.watching.take(), None);
+    }
+}

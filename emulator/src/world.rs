@@ -211,6 +211,10 @@ pub struct WorldState {
     pub decisions: Decisions,
     /// What was touched and is not modelled.
     pub ledger: Ledger,
+    /// AIRCR asked for a reset.
+    pub reset_requested: bool,
+    /// The watchdog on the reset pin pulls it low.
+    pub watchdog_resets: bool,
     /// The core waits for flash until this instant.
     pub stalled_until_ps: u64,
     /// The board is without power until this instant.
@@ -227,10 +231,6 @@ pub struct World {
     /// The run must not go beyond this cycle.
     pub limit_cycles: u64,
     deadline_cycles: u64,
-    /// AIRCR asked for a reset.
-    pub reset_requested: bool,
-    /// The watchdog on the reset pin pulls it low.
-    pub watchdog_resets: bool,
     /// CCR trap bits or flash wait states changed.
     pub engine_settings_changed: bool,
     /// Device accesses that may change something, since the machine was made; idle recognition compares it.
@@ -243,6 +243,8 @@ pub struct World {
     pub null_writes: Vec<NullWrite>,
     /// The last time turned into a cycle: the clock it was done with, the time, the cycle.
     converted: Cell<(Clock, u64, u64)>,
+    /// When the board has something to do next, as long as nothing has been done to it: every device access asks.
+    board_wake_ps: Cell<Option<u64>>,
 }
 
 impl World {
@@ -253,14 +255,13 @@ impl World {
             memory,
             limit_cycles: 0,
             deadline_cycles: 0,
-            reset_requested: false,
-            watchdog_resets: false,
             engine_settings_changed: false,
             accesses: 0,
             line_penalty_cycles: 0,
             stuck: false,
             null_writes: Vec::new(),
             converted: Cell::new((Clock::new(1), 0, 0)),
+            board_wake_ps: Cell::new(None),
         }
     }
 
@@ -283,10 +284,28 @@ impl World {
         f(soc, &mut env)
     }
 
+    /// Somebody outside of the world may have changed the board.
+    pub fn board_may_have_changed(&self) {
+        self.board_wake_ps.set(None);
+    }
+
+    fn follow_board(&mut self) {
+        if self.state.electron.take_touched() {
+            self.board_may_have_changed();
+        }
+    }
+
+    fn board_wake_ps(&self) -> u64 {
+        let wake_ps = self.board_wake_ps.get().unwrap_or_else(|| self.state.electron.next_wake_ps());
+        debug_assert_eq!(wake_ps, self.state.electron.next_wake_ps());
+        self.board_wake_ps.set(Some(wake_ps));
+        wake_ps
+    }
+
     /// The cycle of the next event of the world.
     pub fn next_event_cycle(&self) -> u64 {
         let wake = self.state.soc.next_wake();
-        let time_ps = wake.time_ps.min(self.state.electron.next_wake_ps());
+        let time_ps = wake.time_ps.min(self.board_wake_ps());
         let (clock, known_ps, known_cycle) = self.converted.get();
         let cycle = if known_ps == time_ps && clock == self.state.clock {
             known_cycle
@@ -301,10 +320,11 @@ impl World {
     /// Makes everything happen that is due at `cycles`, to a fixed point.
     pub fn fire_events(&mut self, cycles: u64) {
         let now = self.state.clock.at(cycles);
+        self.board_may_have_changed();
         // A part that is due again at the same instant for ever is a defect of its model: the machine reports it.
         for round in 0.. {
             let soc_due = self.state.soc.next_wake().is_due(now);
-            let board_due = self.state.electron.next_wake_ps() <= now.time_ps;
+            let board_due = self.board_wake_ps() <= now.time_ps;
             if !soc_due && !board_due {
                 break;
             }
@@ -314,6 +334,7 @@ impl World {
             }
             if soc_due {
                 self.with_soc(now, 0, |soc, env| soc.advance(env));
+                self.follow_board();
             }
             if board_due {
                 let outputs = self.state.electron.advance(now, &mut self.state.decisions);
@@ -321,11 +342,12 @@ impl World {
                     self.modem_output(output, now);
                 }
                 if let Some(watchdog) = &mut self.state.electron.watchdog {
-                    self.watchdog_resets |= watchdog.takes_effect(now.time_ps);
+                    self.state.watchdog_resets |= watchdog.takes_effect(now.time_ps);
                 }
                 while let Some(level) = self.state.electron.mode_button.take_level(now.time_ps) {
                     self.with_soc(now, 0, |soc, env| soc.drive_pin(MODE_BUTTON, level, env));
                 }
+                self.board_may_have_changed();
             }
         }
         if self.state.scs.systick.next_cycle() <= cycles && self.state.scs.systick.advance(cycles) {
@@ -356,8 +378,9 @@ impl World {
 
     fn after_access(&mut self, now: Now) {
         self.follow_soc(now);
+        self.follow_board();
         let urgent = self.state.scs.exceptions.take_changed()
-            || self.reset_requested
+            || self.state.reset_requested
             || self.engine_settings_changed
             || self.state.soc.reset_pending()
             || self.state.stalled_until_ps > now.time_ps
@@ -397,7 +420,7 @@ impl World {
         let lanes = (u32::MAX >> (32 - 8 * access.size)) << shift;
         let effect =
             state.scs.write(offset, value << shift, lanes, access.cycles, access.pc, time_ps, &mut state.ledger);
-        self.reset_requested |= effect.reset;
+        self.state.reset_requested |= effect.reset;
         self.engine_settings_changed |= effect.traps_changed;
         Ok(0)
     }
@@ -524,7 +547,7 @@ impl World {
     fn after_reset(&mut self, now: Now) {
         self.state.scs = Scs::new();
         self.state.stalled_until_ps = 0;
-        self.reset_requested = false;
+        self.state.reset_requested = false;
         self.engine_settings_changed = true;
         self.follow_soc(now);
     }

@@ -381,6 +381,10 @@ pub struct HuntArguments {
     /// Runs at once.
     #[arg(long, default_value_t = default_jobs())]
     pub jobs: usize,
+    /// Begin no more runs of a device after so much of the host's time: a number and s, m or h. With --out the hunt can be
+    /// gone on with.
+    #[arg(long, value_name = "TIME", value_parser = parse_duration_ps)]
+    pub stop_after: Option<u64>,
     /// Vendor's firmware versions to hunt on, instead of the scenario's.
     #[arg(long, value_name = "VERSION", value_delimiter = ',')]
     pub firmware: Vec<String>,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use lockstep::fleet;
@@ -83,7 +83,8 @@ pub fn hunt(arguments: &HuntArguments) -> Result<Outcome, CliError> {
                 }
                 Err(error) => failure = Some(of(&arguments.scenario, error)),
             }
-            failure.is_none() && !stop.load(Ordering::Relaxed)
+            let is_time_over = arguments.stop_after.is_some_and(|after_ps| started.elapsed() >= host_time(after_ps));
+            failure.is_none() && !is_time_over && !stop.load(Ordering::Relaxed)
         });
         progress.finish_and_clear();
         if let Some(error) = failure {
@@ -91,7 +92,7 @@ pub fn hunt(arguments: &HuntArguments) -> Result<Outcome, CliError> {
         }
         report(&mut output, arguments, &name, &groups, &outcomes)?;
         let host_s = started.elapsed().as_secs_f64();
-        if count > 0 {
+        if count > 0 && !arguments.json {
             output.line(&format!(
                 "  {count} runs in {host_s:.0} s: {:.0} a minute, {:.0} virtual hours an hour, {} at once",
                 f64::from(count) * 60.0 / host_s,
@@ -107,15 +108,37 @@ pub fn hunt(arguments: &HuntArguments) -> Result<Outcome, CliError> {
             }
             let witness = minimise(&base, branch(&base.scenario, *seed), cause, arguments.minimise)
                 .map_err(|error| of(&arguments.scenario, error))?;
-            tell_witness(&mut output, &base, cause, *seed, &witness)?;
-            if let Some(traces) = &arguments.traces {
-                let path = record_witness(arguments, traces, &base, &scenario, cause, &witness)?;
+            let difference = match &witness.neighbour {
+                Some(neighbour) => Some(
+                    difference(&base, &witness.branch, &neighbour.branch)
+                        .map_err(|error| of(&arguments.scenario, error))?,
+                ),
+                None => None,
+            };
+            if !arguments.json {
+                tell_witness(&mut output, &base, cause, *seed, &witness, difference.as_ref())?;
+            }
+            let record = |traces| record_witness(arguments, traces, &base, &scenario, cause, &witness);
+            let trace = arguments.traces.as_deref().map(record).transpose()?;
+            if arguments.json {
+                output.json(&serde_json::json!({
+                    "type": "witness", "device": name, "cause": cause, "seed": seed, "runs": witness.runs,
+                    "branch": witness.branch, "decisions": witness.decisions, "outcome": witness.outcome,
+                    "passes_without": witness.neighbour.as_ref().map(|neighbour| &neighbour.without),
+                    "difference": difference, "trace": trace,
+                }))?;
+            } else if let Some(path) = trace {
                 output.line(&format!("    trace: {}", path.display()))?;
             }
         }
     }
     output.finish()?;
     Ok(worst)
+}
+
+/// What was said in virtual time, of the host's.
+fn host_time(ps: u64) -> Duration {
+    Duration::from_nanos(ps / 1_000)
 }
 
 /// Shows one run as `lockstep run` does.
@@ -207,6 +230,7 @@ fn tell_witness(
     cause: &lockstep::hunt::Cause,
     seed: u64,
     witness: &lockstep::hunt::Witness,
+    difference: Option<&Difference>,
 ) -> Result<(), CliError> {
     output.line(&format!("  {cause} (seed {seed}), made small by {} runs", witness.runs))?;
     let choices = &witness.branch.choices;
@@ -229,9 +253,7 @@ fn tell_witness(
     match &witness.neighbour {
         Some(neighbour) => {
             output.line(&format!("    passes without {}", neighbour.without))?;
-            let difference = difference(base, &witness.branch, &neighbour.branch)
-                .map_err(|error| CliError::usage(error.to_string()))?;
-            tell_difference(output, &difference)?;
+            difference.map_or(Ok(()), |difference| tell_difference(output, difference))?;
         }
         None => output.line("    no run near it was met that passes")?,
     }

@@ -356,6 +356,7 @@ fn port_name(usart: u8) -> String {
 
 #[cfg(test)]
 mod tests {
+
     use super::*;
 
     #[test]

@@ -10,7 +10,7 @@ use lockstep::setup::files::{Disk, Files as _};
 
 const MAGIC: [u8; 8] = *b"LKSTSNAP";
 /// Counted up whenever the layout of a snapshot changes.
-const VERSION: u32 = 3;
+const VERSION: u32 = 4;
 const HEADER_LENGTH: usize = 8 + 4 + 32;
 
 /// Writes a snapshot.

@@ -3,12 +3,15 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use lockstep::explain::page;
 use lockstep::fleet;
 use lockstep::oracle::Kind;
 use lockstep::scenario::{Scenario, Variant};
 use lockstep::setup::duration::seconds;
 use lockstep::setup::files::{Disk, Files as _, Folder};
-use lockstep::trace::{Embed, Played, ScenarioRun, Trouble, open, play, readable_ps, record, record_again, repeat};
+use lockstep::trace::{
+    Embed, Played, Rerun, ScenarioRun, Trouble, explain_run, open, play, readable_ps, record, record_again, repeat,
+};
 use serde_json::json;
 
 use super::arguments::TestArguments;
@@ -132,7 +135,7 @@ fn collect(path: &Path, is_named: bool, depth: usize, cases: &mut Vec<Case>) -> 
         Some("trace") => cases.push(Case { name, path: path.to_owned(), what: What::Trace }),
         Some("toml") => {
             let text = String::from_utf8_lossy(&Disk.read(path)?).into_owned();
-            if !is_named && !is_scenario(&text) {
+            if !is_named && !is_test(&text) {
                 return Ok(());
             }
             let scenario = Scenario::parse(&text).map_err(|error| CliError::file(path, error.to_string()))?;
@@ -157,9 +160,13 @@ fn collect(path: &Path, is_named: bool, depth: usize, cases: &mut Vec<Case>) -> 
     Ok(())
 }
 
-/// Whether a TOML file is a scenario: those have a table of the device.
-fn is_scenario(text: &str) -> bool {
-    text.parse::<toml::Table>().is_ok_and(|table| table.contains_key("device"))
+/// Whether a TOML file is a scenario, which has a table of the device, and one to be tested: what says how to hunt and
+/// expects nothing is for hunts alone.
+fn is_test(text: &str) -> bool {
+    let is_test = |table: toml::Table| {
+        table.contains_key("device") && (!table.contains_key("hunt") || table.contains_key("expect"))
+    };
+    text.parse::<toml::Table>().is_ok_and(is_test)
 }
 
 fn run(case: &Case, arguments: &TestArguments) -> Verdict {
@@ -296,10 +303,17 @@ fn explain(case: &Case, artefacts: &Path, trace: &Path, verdict: &mut Verdict) -
     lines.extend(verdict.reasons.iter().map(|reason| format!("  {reason}")));
     lines.push(String::new());
     lines.push(format!("lockstep trace info {}", trace.display()));
+    lines.push(format!("lockstep explain {}", trace.display()));
     lines.push(format!("lockstep replay {}", trace.display()));
     if matches!(case.what, What::Trace) {
         lines.push(format!("lockstep diff {} {}", case.path.display(), trace.display()));
     }
+    lines.push(String::new());
+    let mut opened = open(trace)?;
+    let end_ps = readable_ps(&mut opened, None).map_err(|reason| CliError::file(trace, reason))?;
+    let explanations = explain_run(&mut Rerun::of(&mut opened)?, end_ps, |_| true)?;
+    // The gravest is the first, and mostly the cause of the others.
+    lines.extend(explanations.first().map(page));
     lines.push(String::new());
     std::fs::write(&path, lines.join("\n")).map_err(CliError::io(&path))?;
     verdict.artefacts.extend([trace.to_owned(), path]);

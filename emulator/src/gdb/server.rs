@@ -145,18 +145,48 @@ impl<D: Debuggee, C: ConnectionExt<Error = io::Error>> BlockingEventLoop for Eve
     }
 }
 
+/// Takes out what asks for a packet again. GDB does so when an answer is long in coming (`monitor goto`); on TCP nothing
+/// is lost, and gdbstub takes it for the end.
+#[derive(Debug, Default)]
+struct NoNacks {
+    /// Bytes until the packet ends: `None` outside of packets, `Some(None)` while that is not known.
+    inside: Option<Option<u8>>,
+}
+
+impl NoNacks {
+    /// Whether a byte goes on to gdbstub.
+    fn passes(&mut self, byte: u8) -> bool {
+        self.inside = match (self.inside, byte) {
+            (None, b'-') => return false,
+            (None, b'$') => Some(None),
+            (Some(None), b'#') => Some(Some(2)),
+            (Some(Some(1)), _) => None,
+            (Some(Some(left)), _) => Some(Some(left - 1)),
+            (state, _) => state,
+        };
+        true
+    }
+}
+
 /// A TCP connection, buffered both ways.
 struct Link {
     stream: TcpStream,
     stop: Arc<AtomicBool>,
     received: std::collections::VecDeque<u8>,
     to_send: Vec<u8>,
+    no_nacks: NoNacks,
 }
 
 impl Link {
     fn new(stream: TcpStream, stop: Arc<AtomicBool>) -> io::Result<Self> {
         stream.set_nodelay(true)?;
-        Ok(Self { stream, stop, received: std::collections::VecDeque::new(), to_send: Vec::new() })
+        Ok(Self {
+            stream,
+            stop,
+            received: std::collections::VecDeque::new(),
+            to_send: Vec::new(),
+            no_nacks: NoNacks::default(),
+        })
     }
 
     /// Takes in what has come; waits for something at most so long.
@@ -167,7 +197,8 @@ impl Link {
         match Read::read(&mut self.stream, &mut bytes) {
             Ok(0) => Err(io::ErrorKind::UnexpectedEof.into()),
             Ok(count) => {
-                self.received.extend(&bytes[..count]);
+                let no_nacks = &mut self.no_nacks;
+                self.received.extend(bytes[..count].iter().filter(|byte| no_nacks.passes(**byte)));
                 Ok(())
             }
             Err(error) if is_not_yet(&error) => Ok(()),
@@ -214,5 +245,18 @@ impl ConnectionExt for Link {
             self.receive(None)?;
         }
         Ok(self.received.front().copied())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_asks_for_a_packet_again_is_left_out() {
+        let mut no_nacks = NoNacks::default();
+        let bytes = b"+-$m-1,4#--+-\x03$g#67-";
+        let passed: Vec<u8> = bytes.iter().copied().filter(|byte| no_nacks.passes(*byte)).collect();
+        assert_eq!(passed, b"+$m-1,4#--+\x03$g#67");
     }
 }

@@ -20,8 +20,6 @@ pub struct Checkpoint {
     cycles: u64,
     instructions: u64,
     world: WorldState,
-    reset_requested: bool,
-    watchdog_resets: bool,
     sram: Rc<[u8]>,
     flash: Rc<[u8]>,
     observer: Observer,
@@ -58,8 +56,6 @@ impl Machine {
             cycles: self.cycles,
             instructions: self.instructions,
             world: self.world.state.clone(),
-            reset_requested: self.world.reset_requested,
-            watchdog_resets: self.world.watchdog_resets,
             sram: self.world.memory.sram.to_vec().into(),
             flash,
             observer: self.observer.clone(),
@@ -98,8 +94,6 @@ impl Machine {
             }
         }
         self.world.state = checkpoint.world.clone();
-        self.world.reset_requested = checkpoint.reset_requested;
-        self.world.watchdog_resets = checkpoint.watchdog_resets;
         self.world.stuck = false;
         self.core = checkpoint.core;
         self.event = checkpoint.event;

@@ -2,10 +2,14 @@
 
 use std::fmt;
 
+use lockstep_engine::HostMemory;
+use lockstep_images::module::{find_info, parse};
+use lockstep_images::{FLASH_LENGTH, FLASH_START, MODULE_PLACES};
 use lockstep_modem::network::CloudEventKind;
 use regex::Regex;
 
 use crate::Stage;
+use crate::oracle::Kind;
 use crate::setup::options::{did_you_mean, parse_stage, stage_name};
 use crate::setup::words::{Word, words};
 
@@ -29,8 +33,10 @@ pub enum About {
     Cloud(Pattern),
     /// `update begun|ready|delivered|failed`.
     Update(UpdateStep),
-    /// `update chunk N`: the service has sent that many chunks.
+    /// `update chunk N`: the service has sent that many chunks of the update under way.
     Chunk(u32),
+    /// `module PLACE version|product N`: flash holds a whole module of that version there.
+    Module(ModuleIs),
     /// `serial TEXT`: a line on Serial1 fits.
     Serial(Pattern),
     /// `at TEXT`: a line of the AT dialogue fits, whoever sent it.
@@ -43,7 +49,7 @@ pub enum About {
     Reset(usize),
     /// `finding KIND` or `finding`: an oracle has found something of that kind, or anything by which a run fails
     /// ([`Kind::is_failure`](crate::oracle::Kind::is_failure)).
-    Finding(Option<String>),
+    Finding(Option<Kind>),
     /// `commands done`: every command to the operator of the device service so far is done.
     CommandsDone,
     /// `command failed`: one of them came to nothing.
@@ -62,6 +68,67 @@ pub enum UpdateStep {
     /// It came to nothing.
     Failed,
 }
+
+/// A module in flash, as a condition speaks of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ModuleIs {
+    /// Address of its place.
+    pub address: u32,
+    /// Whether `number` is the product's version in the module's suffix (`PRODUCT_VERSION`), not the module's own.
+    pub is_product: bool,
+    /// The version.
+    pub number: u16,
+}
+
+/// Where the Electron's modules are.
+const PLACES: [(&str, u32); 5] = [
+    ("bootloader", MODULE_PLACES[0]),
+    ("system-part1", MODULE_PLACES[1]),
+    ("system-part2", MODULE_PLACES[2]),
+    ("system-part3", MODULE_PLACES[3]),
+    ("user-part", MODULE_PLACES[4]),
+];
+
+impl ModuleIs {
+    fn parse(place: &str, kind: &str, number: &str) -> Result<Self, String> {
+        let Some((_, address)) = PLACES.iter().find(|(name, _)| *name == place) else {
+            let names = PLACES.map(|(name, _)| name);
+            let hint = did_you_mean(place, names.iter().copied());
+            return Err(format!("no module {place:?}{hint}; there are {}", names.join(", ")));
+        };
+        let is_product = match kind {
+            "version" => false,
+            "product" => true,
+            _ => return Err(format!("{kind:?} is neither version nor product")),
+        };
+        let number = number.parse().map_err(|_| format!("{number:?} is no version: 0 to 65535"))?;
+        Ok(Self { address: *address, is_product, number })
+    }
+
+    /// Whether flash holds it, whole: with a CRC that fits.
+    pub fn is_in(&self, flash: &HostMemory) -> bool {
+        let offset = (self.address - FLASH_START) as usize;
+        let mut head = [0; HEAD_BYTES];
+        if !flash.read(offset, &mut head) {
+            return false;
+        }
+        // The version of the module itself is at its head: a CRC is computed of few modules only.
+        let Some((_, info)) = find_info(&head) else { return false };
+        let length = info.length().min(FLASH_LENGTH - (self.address - FLASH_START));
+        if !self.is_product && info.version != self.number {
+            return false;
+        }
+        let mut bytes = vec![0; length as usize];
+        let module = flash.read(offset, &mut bytes).then(|| parse(&bytes).ok()).flatten();
+        module.is_some_and(|module| {
+            let product = module.suffix.as_ref().and_then(|suffix| suffix.product_version);
+            module.crc_valid() && (!self.is_product || product == Some(self.number))
+        })
+    }
+}
+
+/// A module's information is within so many bytes of its start.
+const HEAD_BYTES: usize = 1024;
 
 /// A text that fits: one that contains what was written, or `/…/` that a regular expression matches.
 #[derive(Clone, Debug)]
@@ -97,10 +164,11 @@ impl Pattern {
 }
 
 /// Each condition with its form.
-const FORMS: [(&str, &str); 11] = [
+const FORMS: [(&str, &str); 12] = [
     ("stage", "stage NAME"),
     ("cloud", "cloud connected, or cloud TEXT"),
     ("update", "update begun|ready|delivered|failed, or update chunk N"),
+    ("module", "module PLACE version N, or module PLACE product N"),
     ("serial", "serial TEXT"),
     ("at", "at TEXT"),
     ("led", "led TEXT"),
@@ -148,6 +216,7 @@ fn about(verb: &str, rest: &[Word]) -> Result<About, String> {
             "failed" => Ok(About::Update(UpdateStep::Failed)),
             _ => Err(wrong()),
         },
+        ("module", [place, kind, number]) => Ok(About::Module(ModuleIs::parse(&place.text, &kind.text, &number.text)?)),
         ("serial", [text]) => Ok(About::Serial(Pattern::parse(&text.text)?)),
         ("at", [text]) => Ok(About::At(Pattern::parse(&text.text)?)),
         ("led", [text]) => Ok(About::Led(Pattern::parse(&text.text)?)),
@@ -156,7 +225,7 @@ fn about(verb: &str, rest: &[Word]) -> Result<About, String> {
         ("reset", []) => Ok(About::Reset(1)),
         ("reset", [count]) => Ok(About::Reset(number(count)? as usize)),
         ("finding", []) => Ok(About::Finding(None)),
-        ("finding", [kind]) => Ok(About::Finding(Some(kind.text.clone()))),
+        ("finding", [kind]) => Ok(About::Finding(Some(kind.text.parse()?))),
         ("commands", [word]) if word.is("done") => Ok(About::CommandsDone),
         ("command", [word]) if word.is("failed") => Ok(About::CommandFailed),
         _ => Err(wrong()),
@@ -202,7 +271,9 @@ mod tests {
             "tcp connected",
             "reset 3",
             "finding",
-            "finding hard_fault",
+            "finding guest_fault",
+            "module system-part2 version 2202",
+            "module user-part product 7",
             "commands done",
             "command failed",
         ] {
@@ -222,6 +293,11 @@ mod tests {
             ("serial /(/", "no regular expression"),
             ("stage handshak", "did you mean handshake?"),
             ("led 'x", "quotation mark"),
+            ("finding hard_fault", "no finding \"hard_fault\""),
+            ("finding starvatoin", "did you mean starvation?"),
+            ("module system-part4 version 1", "did you mean system-part"),
+            ("module user-part version x", "is no version"),
+            ("module user-part", "the form is: module PLACE"),
         ] {
             let error = Condition::parse(text).unwrap_err();
             assert!(error.contains(expected), "{text}: {error}");
@@ -230,7 +306,7 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn any_text_is_read(text in "\\PC{0,60}", words in "(cloud|update|chunk|serial|at|led|reset|finding|/|'|\\(|[0-9]| ){0,8}") {
+        fn any_text_is_read(text in "\\PC{0,60}", words in "(cloud|update|chunk|module|user-part|serial|at|led|reset|finding|/|'|\\(|[0-9]| ){0,8}") {
             let _ = (Condition::parse(&text), Condition::parse(&words));
         }
     }

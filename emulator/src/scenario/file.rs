@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::PathBuf;
 
+use lockstep_images::app_config::AppConfig;
 use lockstep_modem::duration::parse_duration_ps;
 use serde::Deserialize;
 use toml::Spanned;
 
 use super::{Condition, Expectation, HuntSpec, OwnImage, Scenario, StepTemplate, Template, Variant, choices};
 use crate::setup::options::{FileAt, KeyValue, parse_file_at};
-use crate::setup::{CloudSpec, DeviceSpec, Parts, settings};
+use crate::setup::{CloudSpec, DeviceSpec, Parts, SetupError, app, settings};
 
 /// Longest scenario file.
 const BYTES_MAX: usize = 1 << 20;
@@ -54,7 +55,7 @@ struct File {
     strict: bool,
     device: Spanned<Device>,
     #[serde(default)]
-    set: BTreeMap<String, Spanned<Scalar>>,
+    set: Values,
     #[serde(default)]
     image: Vec<ImageEntry>,
     #[serde(default)]
@@ -75,10 +76,13 @@ struct Device {
     images: Vec<Spanned<String>>,
     app: Option<PathBuf>,
     #[serde(default)]
-    app_set: BTreeMap<String, Scalar>,
+    app_set: Values,
     dct: Option<PathBuf>,
     cloud: Option<bool>,
 }
+
+/// Settings, each with its place in the file.
+type Values = BTreeMap<String, Spanned<Scalar>>;
 
 /// A value as TOML has it; settings are text.
 #[derive(Deserialize)]
@@ -105,7 +109,7 @@ struct ImageEntry {
     name: String,
     app: PathBuf,
     #[serde(default)]
-    set: BTreeMap<String, Scalar>,
+    set: Values,
     bytes: Option<usize>,
 }
 
@@ -146,9 +150,9 @@ struct VariantEntry {
     name: String,
     firmware: Option<String>,
     #[serde(default)]
-    app_set: BTreeMap<String, Scalar>,
+    app_set: Values,
     #[serde(default)]
-    set: BTreeMap<String, Scalar>,
+    set: Values,
 }
 
 /// Turns a place in the file into a line.
@@ -254,6 +258,31 @@ impl Reader<'_> {
         })
     }
 
+    /// Settings of modem, link, chip and board.
+    fn settings(&self, place: &str, values: &Values) -> Result<Vec<KeyValue>> {
+        self.key_values(place, values, |setting| settings::apply(&mut Parts::default(), &[setting]))
+    }
+
+    /// Settings of our own application.
+    fn app_settings(&self, place: &str, values: &Values) -> Result<Vec<KeyValue>> {
+        self.key_values(place, values, |setting| app::apply(&mut AppConfig::default(), &[setting]))
+    }
+
+    fn key_values(
+        &self,
+        place: &str,
+        values: &Values,
+        check: impl Fn(KeyValue) -> std::result::Result<(), SetupError>,
+    ) -> Result<Vec<KeyValue>> {
+        let setting = |(key, value): (&String, &Spanned<Scalar>)| {
+            let setting = KeyValue { key: key.clone(), value: value.get_ref().text() };
+            check(setting.clone())
+                .map_err(|error| self.wrong(place, &value.span(), error.to_string().trim_start_matches("--set ")))?;
+            Ok(setting)
+        };
+        values.iter().map(setting).collect()
+    }
+
     fn device(&self, device: &Device) -> Result<DeviceSpec> {
         let files: Result<Vec<FileAt>> =
             device.images.iter().map(|image| self.read("device.images", image, parse_file_at)).collect();
@@ -261,7 +290,7 @@ impl Reader<'_> {
             files: files?,
             firmware: device.firmware.clone(),
             app: device.app.clone(),
-            app_set: key_values(&device.app_set),
+            app_set: self.app_settings("device.app_set", &device.app_set)?,
             dct: device.dct.clone(),
             cloud: match device.cloud {
                 Some(true) => CloudSpec::Yes,
@@ -270,10 +299,6 @@ impl Reader<'_> {
             },
         })
     }
-}
-
-fn key_values(values: &BTreeMap<String, Scalar>) -> Vec<KeyValue> {
-    values.iter().map(|(key, value)| KeyValue { key: key.clone(), value: value.text() }).collect()
 }
 
 /// Per cent as millionths.
@@ -300,26 +325,24 @@ impl Scenario {
             let line = error.span().map_or(1, |span| reader.line(&span));
             ScenarioError::Line { line, problem: error.message().replace('\n', " ") }
         })?;
-        let set: Vec<KeyValue> =
-            file.set.iter().map(|(key, value)| KeyValue { key: key.clone(), value: value.get_ref().text() }).collect();
-        for (key, value) in &file.set {
-            let setting = KeyValue { key: key.clone(), value: value.get_ref().text() };
-            settings::apply(&mut Parts::default(), &[setting])
-                .map_err(|error| reader.wrong("set", &value.span(), error.to_string().trim_start_matches("--set ")))?;
-        }
+        let set = reader.settings("set", &file.set)?;
         let for_ps = reader.duration("for", &file.r#for, FOR_PS)?;
-        let images = file.image.into_iter().map(|image| OwnImage {
-            set: key_values(&image.set),
-            name: image.name,
-            app: image.app,
-            bytes: image.bytes,
+        let images = file.image.into_iter().map(|image| {
+            Ok(OwnImage {
+                set: reader.app_settings("image.set", &image.set)?,
+                name: image.name,
+                app: image.app,
+                bytes: image.bytes,
+            })
         });
         let steps = file.step.iter().enumerate().map(|(index, entry)| reader.step(index, entry));
-        let variants = file.variant.into_iter().map(|entry| Variant {
-            name: entry.name,
-            firmware: entry.firmware,
-            app_set: key_values(&entry.app_set),
-            set: key_values(&entry.set),
+        let variants = file.variant.into_iter().map(|entry| {
+            Ok(Variant {
+                app_set: reader.app_settings("variant.app_set", &entry.app_set)?,
+                set: reader.settings("variant.set", &entry.set)?,
+                name: entry.name,
+                firmware: entry.firmware,
+            })
         });
         Ok(Self {
             text: text.to_owned(),
@@ -330,11 +353,11 @@ impl Scenario {
             strict: file.strict,
             device: reader.device(file.device.get_ref())?,
             set,
-            images: images.collect(),
+            images: images.collect::<Result<_>>()?,
             steps: steps.collect::<Result<_>>()?,
             expectations: file.expect.iter().map(|entry| reader.expectation(entry)).collect::<Result<_>>()?,
             hunt: reader.hunt(&file.hunt, for_ps)?,
-            variants: variants.collect(),
+            variants: variants.collect::<Result<_>>()?,
         })
     }
 }
@@ -403,6 +426,8 @@ until = "serial 'lockstep-app 2 '"
             ("by = \"100s\"", "by = \"soon\"", "line 24: expect.by:"),
             ("never = \"finding\"", "by = \"1s\"", "line 26: expect: give either that or never"),
             ("\"link.loss\" = \"1%\"", "\"link.los\" = \"1%\"", "line 9: set: link.los"),
+            ("poll_delay_ms = 20", "poll_delay = 20", "line 7: device.app_set: poll_delay: no such setting"),
+            ("version = 2", "version = \"two\"", "line 13: image.set: setting of the application: version=two"),
             ("chance = \"30%\"", "chance = \"300%\"", "line 20: step.chance:"),
             ("chance = \"30%\"\n", "", "line 19: step.kind:"),
             ("for = \"110s\"", "four = \"110s\"", "line 3: unknown field `four`"),

@@ -18,7 +18,7 @@ use crate::setup::{DeviceSpec, SetupError};
 
 pub use action::Action;
 pub use choices::Choices;
-pub use condition::{About, Condition, Pattern, UpdateStep};
+pub use condition::{About, Condition, ModuleIs, Pattern, UpdateStep};
 pub use file::ScenarioError;
 pub use template::{Hole, Template};
 
@@ -219,3 +219,6 @@ impl Files for ScenarioFiles<'_> {
         self.files.vendor(version, file)
     }
 }
+
+#[cfg(test)]
+mod tests;

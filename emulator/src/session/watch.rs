@@ -58,7 +58,7 @@ impl Watch {
             }
             (About::Led(pattern), Happening::Led(state)) => pattern.fits(state),
             (About::Finding(None), Happening::Finding(finding)) => finding.kind.is_failure(),
-            (About::Finding(Some(kind)), Happening::Finding(finding)) => finding.kind.name() == kind,
+            (About::Finding(Some(kind)), Happening::Finding(finding)) => finding.kind == *kind,
             (about, Happening::Seen(seen)) => self.seen(&about.clone(), seen),
             _ => false,
         };
@@ -101,6 +101,8 @@ impl Watch {
         let is_true = match &self.condition.about {
             About::Tcp(connected) => tcp(machine, *connected),
             About::CommandsDone => commands_are_done(machine),
+            About::Chunk(count) => chunks_sent(machine) >= *count,
+            About::Module(module) => module.is_in(&machine.world.memory.flash),
             About::Stage(stage) => machine.observer.stage(*stage).is_some(),
             _ => false,
         };
@@ -108,6 +110,12 @@ impl Watch {
             self.is_true_ps = Some(time_ps);
         }
     }
+}
+
+/// Chunks of the update under way that the service has sent.
+fn chunks_sent(machine: &mut Machine) -> u32 {
+    let network = machine.world.state.electron.modem.network();
+    network.service().and_then(|service| service.chunks_sent()).unwrap_or(0)
 }
 
 fn tcp(machine: &Machine, connected: bool) -> bool {

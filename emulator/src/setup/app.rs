@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use lockstep_images::app_config::{self, AppConfigError, SETTINGS};
+use lockstep_images::app_config::{self, AppConfig, AppConfigError, SETTINGS};
 use lockstep_images::{Image, ModuleFunction};
 
 use super::SetupError;
@@ -29,6 +29,12 @@ pub fn read_app(path: &Path, settings: &[KeyValue], files: &mut dyn Files) -> Re
 pub fn configured(path: &Path, settings: &[KeyValue], files: &mut dyn Files) -> Result<Vec<u8>, SetupError> {
     let image = files.read(path)?;
     let mut config = app_config::read(&image).map_err(of(path))?;
+    apply(&mut config, settings)?;
+    app_config::configure(&image, &config).map_err(of(path))
+}
+
+/// Changes settings of our own application.
+pub fn apply(config: &mut AppConfig, settings: &[KeyValue]) -> Result<(), SetupError> {
     for KeyValue { key, value } in settings {
         config.set(key, value).map_err(|error| match error {
             AppConfigError::Key { key } => {
@@ -40,7 +46,7 @@ pub fn configured(path: &Path, settings: &[KeyValue], files: &mut dyn Files) -> 
             other => SetupError::Usage(format!("setting of the application: {other}")),
         })?;
     }
-    app_config::configure(&image, &config).map_err(of(path))
+    Ok(())
 }
 
 /// For `map_err`: which file it is about.

@@ -14,6 +14,7 @@ mod mqtt;
 mod over_the_air;
 mod power_cut;
 mod rtos;
+mod unknown_version;
 mod update;
 #[path = "../common/vendor.rs"]
 mod vendor;

@@ -85,6 +85,7 @@ fn scenarios_and_traces_are_tests() {
     // What shows the failure: a trace that replays, and words.
     let explained = std::fs::read_to_string(folder.file("artefacts/tests-fails.toml.txt")).unwrap();
     assert!(explained.contains("expected: ") && explained.contains("lockstep replay"), "{explained}");
+    assert!(explained.contains("EXPLANATION  30.0") && explained.contains("threads"), "{explained}");
     let replayed = folder.offline(&["replay", "artefacts/tests-fails.toml.trace"]);
     assert_eq!(replayed.status.code(), Some(0), "{}", stdout(&replayed));
 

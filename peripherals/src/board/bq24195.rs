@@ -98,6 +98,13 @@ impl Bq24195 {
         part
     }
 
+    /// The same part at power-on, fed by the same source.
+    pub fn restarted(&self) -> Self {
+        let mut part = Self::new();
+        part.set_power_source(self.source);
+        part
+    }
+
     /// Plugs or unplugs the power source; the input current limit follows its detection.
     pub fn set_power_source(&mut self, source: PowerSource) {
         self.source = source;

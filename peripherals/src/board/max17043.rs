@@ -60,6 +60,13 @@ impl Max17043 {
         }
     }
 
+    /// The same part at power-on, with the same battery.
+    pub fn restarted(&self) -> Self {
+        let mut part = Self::new(self.battery_mv, 0);
+        (part.charge_256ths, part.measured_charge_256ths) = (self.charge_256ths, self.charge_256ths);
+        part
+    }
+
     /// Sets the cell's voltage in millivolts; VCELL holds 0 to 5118 mV in steps of 1.25 mV.
     pub fn set_battery_mv(&mut self, battery_mv: u32) {
         self.battery_mv = battery_mv;

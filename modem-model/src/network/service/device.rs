@@ -123,6 +123,11 @@ impl Conversation {
         self.queue.len() < QUEUE_MAX
     }
 
+    /// How many chunks of the update under way have been sent; `None` if there is none.
+    pub fn chunks_sent(&self) -> Option<u32> {
+        self.update.as_ref().map(Update::chunks_sent)
+    }
+
     /// When [`advance`](Self::advance) is wanted.
     pub fn next_wake_ps(&self) -> u64 {
         let request_ps = match &self.pending {

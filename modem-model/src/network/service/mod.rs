@@ -187,6 +187,11 @@ impl DeviceService {
         &self.devices
     }
 
+    /// How many chunks of an update under way have been sent; `None` if there is none.
+    pub fn chunks_sent(&self) -> Option<u32> {
+        self.conversations.values().find_map(Conversation::chunks_sent)
+    }
+
     /// The DTLS sessions.
     pub fn dtls(&self) -> &DtlsServer {
         &self.dtls

@@ -128,6 +128,16 @@ impl Update {
         self.image.len().div_ceil(self.chunk_bytes()) as u32
     }
 
+    /// How many of the chunks have been sent.
+    pub fn chunks_sent(&self) -> u32 {
+        match &self.phase {
+            Phase::Begin(_) | Phase::Ready { .. } => 0,
+            Phase::Chunks { waiting, is_repetition: false, .. } => self.chunks().saturating_sub(waiting.len() as u32),
+            Phase::Chunk { index, .. } => u32::from(*index) + 1,
+            Phase::Chunks { .. } | Phase::Done(_) | Phase::Missing { .. } => self.chunks(),
+        }
+    }
+
     fn chunk_bytes(&self) -> usize {
         usize::from(self.settings.chunk_bytes).max(WORD_BYTES)
     }

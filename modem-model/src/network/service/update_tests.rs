@@ -1,6 +1,6 @@
 //! Updates to devices of both kinds, in both modes, over a link that loses what a test says.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use proptest::prelude::*;
 
@@ -27,6 +27,8 @@ struct Taker {
     done: bool,
     /// Chunks whose CRC was wrong.
     damaged: usize,
+    /// How many chunks the service says it has sent, whenever it was asked.
+    counts: BTreeSet<u32>,
 }
 
 impl Taker {
@@ -45,6 +47,7 @@ impl Taker {
             seen: VecDeque::new(),
             done: false,
             damaged: 0,
+            counts: BTreeSet::new(),
         }
     }
 
@@ -159,6 +162,10 @@ fn update(bench: &mut Bench, mut device: Taker, image: &[u8], loses: &mut dyn Fn
                 continue;
             }
             to_device.extend(bench.wait());
+            if let Some(sent) = bench.service.chunks_sent() {
+                assert!(device.chunks.len() <= sent as usize, "it has more than was sent");
+                device.counts.insert(sent);
+            }
         }
         let Some(message) = to_device.pop_front() else { continue };
         count += 1;
@@ -282,6 +289,18 @@ fn a_deaf_device_and_one_that_connects_anew_end_it() {
     let failed = |kind: &CloudEventKind| matches!(kind, CloudEventKind::UpdateFailed { .. });
     assert_eq!(bench.events.iter().filter(|kind| failed(kind)).count(), 1);
     assert_eq!(bench.service.next_wake_ps(), u64::MAX, "no chunk and no UpdateDone to an idle device");
+}
+
+#[test]
+fn chunks_are_counted_as_they_are_sent() {
+    for slow in [false, true] {
+        let mut bench = Bench::connected(HELLO_2);
+        assert_eq!(bench.service.chunks_sent(), None);
+        let device = update(&mut bench, Taker { slow, ..Taker::new(false) }, &image(5_000), &mut |_| false);
+        assert_eq!((device.counts.first(), device.counts.last()), (Some(&0), Some(&10)), "slow: {slow}");
+        assert!(device.counts.len() >= 9, "one by one: {:?}", device.counts);
+        assert_eq!(bench.service.chunks_sent(), None);
+    }
 }
 
 #[test]
