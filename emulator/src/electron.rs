@@ -147,6 +147,9 @@ pub struct Electron {
     /// Observations since the last call of [`Electron::take_events`].
     #[serde(skip)]
     events: BoardEvents,
+    /// The chip did something to a part since the last call of [`Electron::take_touched`].
+    #[serde(skip)]
+    is_touched: bool,
     #[serde(skip)]
     watches_traffic: bool,
     #[serde(skip)]
@@ -164,6 +167,7 @@ impl Electron {
             watchdog: None,
             i2c_target: None,
             events: BoardEvents::default(),
+            is_touched: false,
             watches_traffic: false,
             packet_counts: PacketCounts::default(),
         }
@@ -193,6 +197,11 @@ impl Electron {
             && e.outbound.is_empty()
             && e.packets.is_empty());
         any.then(|| std::mem::take(&mut self.events))
+    }
+
+    /// Whether the chip did something since the last call that may change when [`Electron::advance`] is due.
+    pub(crate) fn take_touched(&mut self) -> bool {
+        std::mem::take(&mut self.is_touched)
     }
 
     /// When [`Electron::advance`] is due, in picoseconds.
@@ -250,6 +259,7 @@ impl Electron {
 
 impl Board for Electron {
     fn uart_sent(&mut self, usart: u8, frame: UartFrame, now: Now) {
+        self.is_touched = true;
         if usart == MODEM_USART {
             if !frame.is_break {
                 let (end_ps, bit_ps, data) = (now.time_ps, frame.bit_ps, frame.data as u8);
@@ -264,6 +274,7 @@ impl Board for Electron {
     }
 
     fn uart_rts(&mut self, usart: u8, asserted: bool, now: Now) {
+        self.is_touched = true;
         if usart == MODEM_USART {
             self.modem.set_dte_rts(now.time_ps, asserted);
             if self.watches_traffic {
@@ -303,6 +314,7 @@ impl Board for Electron {
     }
 
     fn pin_driven(&mut self, pin: Pin, level: Option<bool>, now: Now) {
+        self.is_touched = true;
         match pin {
             // The board pulls both up: an input pin leaves the modem alone.
             PWR_UC => self.modem.set_power_key(now.time_ps, level.unwrap_or(true)),

@@ -350,6 +350,7 @@ impl Machine {
 
     /// Events, then at most one exception entry, then instructions up to the next event.
     fn stretch(&mut self, limit_cycles: u64) -> Result<Stop, MachineError> {
+        self.world.board_may_have_changed();
         if self.world.next_event_cycle() <= self.cycles {
             self.world.fire_events(self.cycles);
         }
@@ -419,6 +420,9 @@ impl Machine {
         for fetch in self.engine.take_first_fetches() {
             let now = self.world.state.clock.at(fetch.cycles);
             self.observer.fetched(fetch.address, now, fetch.instructions);
+        }
+        for write in self.world.null_writes.drain(..) {
+            self.observer.null_write(write);
         }
         if let Some(hit) = self.engine.take_watch_hit() {
             self.world.memory.watching.note(hit);

@@ -1,6 +1,8 @@
 //! What a run looked like: stages reached, exceptions, faults, resets, serial output, AT traffic. Observers look and
 //! never touch; nothing here is part of the simulated state.
 
+use std::collections::BTreeSet;
+
 use lockstep_engine::CoreRegisters;
 use lockstep_modem::network::{Captured, CloudEvent, CloudEventKind, OutboundAt};
 use lockstep_modem::{AtLogEntry, Datagram, Direction, RegistrationStatus};
@@ -16,7 +18,10 @@ use crate::explain::{History, Moment, Reason};
 use crate::led::LedObserver;
 use crate::machine::GuestFault;
 use crate::rtos::TaskClock;
-use crate::world::{GuestMemory, World};
+use crate::world::{GuestMemory, NullWrite, World};
+
+/// Places with stores through a null pointer that are told.
+const NULL_PCS_MAX: usize = 64;
 
 /// A milestone of a device's start, in the order a healthy one reaches them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -105,6 +110,8 @@ pub enum Seen {
         /// When.
         now: Now,
     },
+    /// A store as through a null pointer; each place in the code is told once.
+    NullWrite(NullWrite),
     /// A reset.
     Reset(ResetSeen),
     /// The core locked up at this PC.
@@ -133,6 +140,8 @@ pub struct Observer {
     history: Option<Box<History>>,
     /// Changes of the LED that were looked at for an SOS.
     led_changes: usize,
+    /// Where stores through a null pointer were seen.
+    null_pcs: BTreeSet<u32>,
 }
 
 impl Default for Observer {
@@ -151,6 +160,7 @@ impl Default for Observer {
             clock: None,
             history: None,
             led_changes: 0,
+            null_pcs: BTreeSet::new(),
         }
     }
 }
@@ -310,6 +320,12 @@ impl Observer {
         let reset = ResetSeen { now, instructions, cause };
         self.resets.push(reset.clone());
         self.seen.push(Seen::Reset(reset));
+    }
+
+    pub(crate) fn null_write(&mut self, write: NullWrite) {
+        if self.null_pcs.len() < NULL_PCS_MAX && self.null_pcs.insert(write.pc) {
+            self.seen.push(Seen::NullWrite(write));
+        }
     }
 
     pub(crate) fn external_watchdog(&mut self, now: Now) {

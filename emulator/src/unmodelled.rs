@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use crate::Machine;
+use crate::oracle::{Finding, Kind};
 
 /// Something not modelled that was used for the first time.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,6 +15,15 @@ pub struct FirstUse {
     pub name: String,
     /// Address of the instruction, if it was an access.
     pub pc: Option<u32>,
+}
+
+impl FirstUse {
+    /// As a finding, made after so many instructions.
+    pub fn finding(self, instructions: u64) -> Finding {
+        let Self { time_ps, name, pc } = self;
+        let at = pc.map_or_else(String::new, |pc| format!(", first at {pc:#010x}"));
+        Finding { kind: Kind::Unmodelled, time_ps, instructions, text: format!("{name}{at}"), signature: name }
+    }
 }
 
 /// Knows what was reported already.

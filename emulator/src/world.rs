@@ -179,6 +179,23 @@ impl CoreMemory for GuestMemory {
 /// Rounds of events at one instant after which something is taken for stuck.
 const EVENT_ROUNDS: u32 = 100_000;
 
+/// A store below this address is taken for one through a null pointer: flash is seen there, which nobody writes to by
+/// that address.
+const NULL_BYTES: u32 = 0x1000;
+/// So many are noted between two looks.
+const NULL_WRITES_MAX: usize = 16;
+
+/// A store to the first 4 KB of the address space.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NullWrite {
+    /// When.
+    pub now: Now,
+    /// Address of the instruction.
+    pub pc: u32,
+    /// Where it stored to.
+    pub address: u32,
+}
+
 /// The part of the world that a snapshot stores.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct WorldState {
@@ -222,8 +239,12 @@ pub struct World {
     pub line_penalty_cycles: u32,
     /// A part asks to be woken at the same instant again and again.
     pub stuck: bool,
+    /// Stores that look like one through a null pointer, for observers; the machine takes them after each run of the engine.
+    pub null_writes: Vec<NullWrite>,
     /// The last time turned into a cycle: the clock it was done with, the time, the cycle.
     converted: Cell<(Clock, u64, u64)>,
+    /// When the board has something to do next, as long as nothing has been done to it: every device access asks.
+    board_wake_ps: Cell<Option<u64>>,
 }
 
 impl World {
@@ -238,7 +259,9 @@ impl World {
             accesses: 0,
             line_penalty_cycles: 0,
             stuck: false,
+            null_writes: Vec::new(),
             converted: Cell::new((Clock::new(1), 0, 0)),
+            board_wake_ps: Cell::new(None),
         }
     }
 
@@ -261,10 +284,28 @@ impl World {
         f(soc, &mut env)
     }
 
+    /// Somebody outside of the world may have changed the board.
+    pub fn board_may_have_changed(&self) {
+        self.board_wake_ps.set(None);
+    }
+
+    fn follow_board(&mut self) {
+        if self.state.electron.take_touched() {
+            self.board_may_have_changed();
+        }
+    }
+
+    fn board_wake_ps(&self) -> u64 {
+        let wake_ps = self.board_wake_ps.get().unwrap_or_else(|| self.state.electron.next_wake_ps());
+        debug_assert_eq!(wake_ps, self.state.electron.next_wake_ps());
+        self.board_wake_ps.set(Some(wake_ps));
+        wake_ps
+    }
+
     /// The cycle of the next event of the world.
     pub fn next_event_cycle(&self) -> u64 {
         let wake = self.state.soc.next_wake();
-        let time_ps = wake.time_ps.min(self.state.electron.next_wake_ps());
+        let time_ps = wake.time_ps.min(self.board_wake_ps());
         let (clock, known_ps, known_cycle) = self.converted.get();
         let cycle = if known_ps == time_ps && clock == self.state.clock {
             known_cycle
@@ -279,10 +320,11 @@ impl World {
     /// Makes everything happen that is due at `cycles`, to a fixed point.
     pub fn fire_events(&mut self, cycles: u64) {
         let now = self.state.clock.at(cycles);
+        self.board_may_have_changed();
         // A part that is due again at the same instant for ever is a defect of its model: the machine reports it.
         for round in 0.. {
             let soc_due = self.state.soc.next_wake().is_due(now);
-            let board_due = self.state.electron.next_wake_ps() <= now.time_ps;
+            let board_due = self.board_wake_ps() <= now.time_ps;
             if !soc_due && !board_due {
                 break;
             }
@@ -292,6 +334,7 @@ impl World {
             }
             if soc_due {
                 self.with_soc(now, 0, |soc, env| soc.advance(env));
+                self.follow_board();
             }
             if board_due {
                 let outputs = self.state.electron.advance(now, &mut self.state.decisions);
@@ -304,6 +347,7 @@ impl World {
                 while let Some(level) = self.state.electron.mode_button.take_level(now.time_ps) {
                     self.with_soc(now, 0, |soc, env| soc.drive_pin(MODE_BUTTON, level, env));
                 }
+                self.board_may_have_changed();
             }
         }
         if self.state.scs.systick.next_cycle() <= cycles && self.state.scs.systick.advance(cycles) {
@@ -334,6 +378,7 @@ impl World {
 
     fn after_access(&mut self, now: Now) {
         self.follow_soc(now);
+        self.follow_board();
         let urgent = self.state.scs.exceptions.take_changed()
             || self.state.reset_requested
             || self.engine_settings_changed
@@ -396,6 +441,14 @@ impl World {
         }
     }
 
+    /// One note for each place in a run is enough: whoever looks wants to know of each place once.
+    fn note_null_write(&mut self, access: &Access) {
+        let (pc, address) = (access.pc, access.address);
+        if self.null_writes.len() < NULL_WRITES_MAX && self.null_writes.iter().all(|write| write.pc != pc) {
+            self.null_writes.push(NullWrite { now: self.state.clock.at(access.cycles), pc, address });
+        }
+    }
+
     /// The core fetches from flash and therefore waits for the end of an operation on it (PM0059 2.3).
     fn stall_while_flash_is_busy(&mut self, pc: u32, now: Now) {
         let busy_until_ps = self.state.soc.flash_busy_until_ps();
@@ -451,6 +504,9 @@ impl Bus for World {
     fn write(&mut self, access: &Access, value: u32) -> Result<(), AccessFault> {
         self.accesses += 1;
         self.look_at(access, true);
+        if access.address < NULL_BYTES {
+            self.note_null_write(access);
+        }
         let now = self.state.clock.at(access.cycles);
         if PRIVATE_BUS.contains(&access.address) && !DBGMCU.contains(&access.address) {
             self.private_bus(access, Some(value))?;

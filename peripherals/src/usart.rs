@@ -27,6 +27,10 @@ mod transmit;
 use table::{BRR, CR1, CR2, CR3, DR, SR, cr1, cr2, cr3, sr};
 use transmit::Shift;
 
+/// What a note in the ledger ends with when a received character was lost because the one before it had not been read;
+/// the USART's name is before it.
+pub const OVERRUN_NOTE: &str = " overrun";
+
 /// One USART or UART.
 ///
 /// Interrupt lines: bit 0, the one global interrupt. DMA requests: bit 0 transmit, bit 1 receive.

@@ -89,8 +89,10 @@ impl From<TraceImages> for Embed {
     }
 }
 
-const RUN_EXIT_CODES: &str = "Exit codes: 0 done, 1 an expectation failed (--strict, --until, --cloud COMMAND, the guest's exit status), \
-2 bad usage or input, 3 guest fault, 4 hang (lock-up), 5 divergence.";
+const RUN_EXIT_CODES: &str = "Exit codes, the gravest of what was found: 0 done (null_write and data_lost are no failures), 1 an expectation failed (--strict, \
+--until, --cloud COMMAND, the guest's exit status; watchdog_reset, update_failed), 2 bad usage or input, 3 \
+guest fault (also panic), 4 hang (lock_up, reset_loop, deadlock, starvation, unread_data, cloud_deaf, update_stalled, \
+stack_overflow, unbootable), 5 divergence.";
 
 #[derive(Debug, Args)]
 #[command(after_help = RUN_EXIT_CODES)]

@@ -12,7 +12,7 @@ use super::output::Output;
 use super::run::trouble_finding;
 use super::show::{Json, Plain, Show};
 use super::shown::Shower;
-use super::summary::Summary;
+use super::summary::{Finding, Summary};
 use super::{CliError, Outcome, stop_on_interrupt};
 
 /// `lockstep replay`.
@@ -32,12 +32,14 @@ pub fn replay(arguments: &ReplayArguments) -> Result<Outcome, CliError> {
     let stop = stop_on_interrupt();
     let started = Instant::now();
     let mut shown = Ok(());
+    let mut found: Vec<Finding> = Vec::new();
     let mut rtos = RtosObserver::default();
     follow(
         &mut run,
         &mut tracer,
         |run| if stop.load(Ordering::Relaxed) { End::Now("interrupted") } else { End::at(run, end_ps) },
         |run, news| {
+            found.extend(news.findings.iter().filter_map(Finding::of));
             if shown.is_ok() {
                 shown = shower.show(run, news);
             }
@@ -48,11 +50,11 @@ pub fn replay(arguments: &ReplayArguments) -> Result<Outcome, CliError> {
     shower.end()?;
     let tasks = rtos.look(run.machine());
     let symbols = std::mem::take(&mut run.symbols);
-    let findings = tracer.trouble().map(|trouble| trouble_finding(&trouble, run.machine()));
+    found.extend(tracer.trouble().map(|trouble| trouble_finding(&trouble, run.machine())));
     let mut summary = Summary {
         machine: run.machine_mut(),
         symbols: &symbols,
-        findings: findings.into_iter().collect(),
+        findings: found,
         host: started.elapsed(),
         from_ps: 0,
         from_instructions: 0,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use lockstep::oracle::{self, Attendant};
 use lockstep::rtos::RtosObserver;
 use lockstep::semihosting::{HostCall, serve};
 use lockstep::{Machine, Seen, Stop};
@@ -14,7 +15,7 @@ use super::arguments::Pace;
 use super::hashes::Hashes;
 use super::output::Output;
 use super::outside::{Exchanged, Outside};
-use super::show::{Event, Json, Lines, Plain, Show, event_text, event_time_ps, translate};
+use super::show::{Event, Json, Lines, Plain, Show, event_text, event_time_ps, found, translate};
 use super::summary::{Finding, Summary, not_reached};
 use super::{CliError, Outcome, RunArguments, debug, explain, logging, snapshot_file, stop_on_interrupt};
 use crate::pcap::Capture;
@@ -77,6 +78,7 @@ pub fn run(arguments: &RunArguments) -> Result<Outcome, CliError> {
         runner.edges = edges.into_iter();
         runner.next_edge = runner.edges.next();
         runner.exited = !goes_on;
+        runner.oracles.see(&seen);
         let events: Vec<Event> = seen.into_iter().filter_map(|seen| translate(seen, &mut runner.lines)).collect();
         runner.pending.extend(events);
     }
@@ -215,6 +217,7 @@ struct Runner<'a> {
     pending: Vec<Event>,
     led_changes: usize,
     rtos: RtosObserver,
+    oracles: Attendant,
     unmodelled: UnmodelledObserver,
     findings: Vec<Finding>,
     exited: bool,
@@ -240,6 +243,7 @@ impl<'a> Runner<'a> {
         let next_edge = edges.find(|edge| edge.at_ps >= from_ps);
         let mut machine = machine;
         let unmodelled = UnmodelledObserver::new(&mut machine);
+        let oracles = Attendant::new(&mut machine);
         Self {
             arguments,
             machine,
@@ -263,6 +267,7 @@ impl<'a> Runner<'a> {
             pending: Vec::new(),
             led_changes: 0,
             rtos: RtosObserver::default(),
+            oracles,
             unmodelled,
             findings: Vec::new(),
             exited: false,
@@ -278,6 +283,9 @@ impl<'a> Runner<'a> {
         let went = self.slices().and_then(|()| {
             let exchanged = self.outside.finish(&mut self.machine)?;
             self.take_exchanged(exchanged);
+            self.report()?;
+            let findings = self.oracles.look_now(&self.machine);
+            self.take_findings(&findings);
             self.report()
         });
         self.host = self.started.elapsed();
@@ -307,6 +315,8 @@ impl<'a> Runner<'a> {
             let edge_ps = self.next_edge.map_or(u64::MAX, |edge| edge.at_ps);
             self.advance(slice_end_ps.min(edge_ps).min(self.end_ps).min(self.outside.next_ps()))?;
             self.report()?;
+            let findings = self.oracles.look(&self.machine);
+            self.take_findings(&findings);
             self.show.look(&self.machine)?;
             if self.is_over() {
                 break;
@@ -323,6 +333,12 @@ impl<'a> Runner<'a> {
             return Err(CliError::usage(text));
         }
         Ok(())
+    }
+
+    /// What oracles found: shown with what is seen next.
+    fn take_findings(&mut self, findings: &[oracle::Finding]) {
+        self.pending.extend(found(findings, self.machine.now().time_ps));
+        self.findings.extend(findings.iter().filter_map(Finding::of));
     }
 
     fn take_exchanged(&mut self, exchanged: Exchanged) {
@@ -434,6 +450,7 @@ impl<'a> Runner<'a> {
             }
             capture.advance(time_ps)
         })?;
+        self.oracles.see(&seen);
         if let Some(trace) = &mut self.trace {
             trace.observe(&mut self.machine, &seen);
         }

@@ -3,6 +3,7 @@
 use lockstep::machine::GuestFault;
 use lockstep::observe::cause_text;
 use lockstep::observe::{ResetSeen, StageReached};
+use lockstep::oracle::{Finding, Kind};
 use lockstep::{Machine, Seen};
 use lockstep_images::SymbolTable;
 use lockstep_modem::network::CloudEvent;
@@ -41,6 +42,8 @@ pub enum Event {
     Led { time_ps: u64, state: LedState },
     /// Something not modelled was used for the first time.
     Unmodelled { time_ps: u64, name: String, pc: Option<u32> },
+    /// An oracle found something, just now.
+    Finding { time_ps: u64, finding: Finding },
     /// A hash of the whole state.
     Hash { time_ps: u64, instructions: u64, hash: String },
 }
@@ -123,6 +126,7 @@ pub fn event_text(event: &Event, symbols: &SymbolTable) -> String {
             format!("NOT MODELLED {name}, first at {}", place(*pc, symbols))
         }
         Event::Unmodelled { name, .. } => format!("NOT MODELLED {name}"),
+        Event::Finding { finding, .. } => format!("FINDING   {}: {}", finding.kind, finding.text),
         Event::Hash { instructions, hash, .. } => format!("hash {instructions} {hash}"),
     }
 }
@@ -141,6 +145,7 @@ pub fn event_time_ps(event: &Event) -> u64 {
         | Event::LockUp { time_ps, .. }
         | Event::Led { time_ps, .. }
         | Event::Unmodelled { time_ps, .. }
+        | Event::Finding { time_ps, .. }
         | Event::Hash { time_ps, .. } => *time_ps,
     }
 }
@@ -254,6 +259,10 @@ impl Show for Json {
             Event::Unmodelled { name, pc, .. } => {
                 json!({ "type": "unmodelled", "time_ps": time_ps, "name": name, "pc": pc })
             }
+            Event::Finding { finding, .. } => json!({
+                "type": "finding", "time_ps": time_ps, "kind": finding.kind, "since_ps": finding.time_ps,
+                "text": finding.text,
+            }),
             Event::Hash { instructions, hash, .. } => {
                 json!({ "type": "hash", "time_ps": time_ps, "instructions": instructions, "hash": hash })
             }
@@ -319,7 +328,8 @@ pub fn translate(seen: Seen, lines: &mut Lines) -> Option<Event> {
         Seen::Stage(reached) => Event::Stage(reached),
         Seen::At(entry) => Event::At(entry),
         Seen::Serial { usart, byte, now } => return lines.byte(&port_name(usart), byte, now.time_ps),
-        Seen::Line(_) | Seen::Packet(_) => return None,
+        // A store through a null pointer is told as a finding.
+        Seen::Line(_) | Seen::Packet(_) | Seen::NullWrite(_) => return None,
         Seen::ExternalWatchdog { now } => {
             let text = "the watchdog on the reset pin pulls it low".to_owned();
             Event::Text { port: "board".to_owned(), time_ps: now.time_ps, text }
@@ -332,6 +342,12 @@ pub fn translate(seen: Seen, lines: &mut Lines) -> Option<Event> {
     })
 }
 
+/// Turns what oracles found just now into events. Faults and lock-ups are events of their own.
+pub fn found(findings: &[Finding], time_ps: u64) -> impl Iterator<Item = Event> {
+    let new = findings.iter().filter(|finding| !matches!(finding.kind, Kind::GuestFault | Kind::LockUp));
+    new.map(move |finding| Event::Finding { time_ps, finding: finding.clone() })
+}
+
 /// The name of a USART as the manual has it; 4 and 5 are UARTs.
 fn port_name(usart: u8) -> String {
     let prefix = if matches!(usart, 4 | 5) { "UART" } else { "USART" };
@@ -340,7 +356,6 @@ fn port_name(usart: u8) -> String {
 
 #[cfg(test)]
 mod tests {
-    use lockstep_peripherals::rcc::ResetCause;
 
     use super::*;
 

@@ -7,7 +7,7 @@ use lockstep_images::SymbolTable;
 
 use super::CliError;
 use super::outside::{Crossing, describe_inbound, describe_outbound};
-use super::show::{Event, Lines, Show, event_time_ps, translate};
+use super::show::{Event, Lines, Show, event_time_ps, found, translate};
 
 /// Puts what is shown into order and hands it on.
 pub struct Shower {
@@ -50,6 +50,7 @@ impl Shower {
         self.led_changes = changes.len();
         let first_uses = self.unmodelled.look(run.machine_mut()).into_iter();
         events.extend(first_uses.map(|FirstUse { time_ps, name, pc }| Event::Unmodelled { time_ps, name, pc }));
+        events.extend(found(&shown.findings, run.machine().now().time_ps));
         self.tell(events)
     }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use lockstep::oracle::{self, Kind};
 use lockstep::rtos::Task;
 use lockstep::{CoreState, Machine};
 use lockstep_images::SymbolTable;
@@ -22,7 +23,7 @@ use lockstep::setup::options::{STAGES, stage_name};
 /// Something that is wrong, with its evidence.
 #[derive(Clone, Debug, Serialize)]
 pub struct Finding {
-    /// `guest_fault`, `lock_up`, `unmodelled`, `stage_not_reached`, `command_failed`, `exit_status`, `breakpoint`,
+    /// What oracles find ([`Kind`]), or `unmodelled`, `stage_not_reached`, `command_failed`, `exit_status`, `breakpoint`,
     /// `gateway_lost`, `trace_incomplete` or `divergence`.
     pub kind: &'static str,
     /// When, in picoseconds.
@@ -34,11 +35,34 @@ pub struct Finding {
 impl Finding {
     fn outcome(&self) -> Outcome {
         match self.kind {
-            "guest_fault" | "breakpoint" => Outcome::GuestFault,
-            "lock_up" => Outcome::Hang,
+            "breakpoint" => Outcome::GuestFault,
             "divergence" => Outcome::Divergence,
-            _ => Outcome::ExpectationFailed,
+            kind => kind.parse().map_or(Outcome::ExpectationFailed, outcome_of),
         }
+    }
+
+    /// Of what an oracle found; `None` for faults and lock-ups, which [`Summary::judge`] tells with their symbols.
+    pub fn of(found: &oracle::Finding) -> Option<Self> {
+        let is_told = matches!(found.kind, Kind::GuestFault | Kind::LockUp);
+        (!is_told).then(|| Self { kind: found.kind.name(), time_ps: found.time_ps, text: found.text.clone() })
+    }
+}
+
+/// How a run ends in which this is found.
+fn outcome_of(kind: Kind) -> Outcome {
+    match kind {
+        Kind::GuestFault | Kind::Panic => Outcome::GuestFault,
+        Kind::LockUp
+        | Kind::ResetLoop
+        | Kind::UnreadData
+        | Kind::CloudDeaf
+        | Kind::UpdateStalled
+        | Kind::Starvation
+        | Kind::Deadlock
+        | Kind::StackOverflow
+        | Kind::Unbootable => Outcome::Hang,
+        Kind::WatchdogReset | Kind::UpdateFailed | Kind::Unmodelled => Outcome::ExpectationFailed,
+        Kind::NullWrite | Kind::DataLost => Outcome::Done,
     }
 }
 

@@ -72,6 +72,9 @@ fn describe(seen: &Seen) -> Event {
         }
         Seen::Reset(reset) => (reset.now.time_ps, format!("reset: {:?}", reset.cause)),
         Seen::ExternalWatchdog { now } => (now.time_ps, "the watchdog on the reset pin".to_owned()),
+        Seen::NullWrite(write) => {
+            (write.now.time_ps, format!("store through a null pointer at {:#010x} to {:#x}", write.pc, write.address))
+        }
         Seen::LockUp { now, pc } => (now.time_ps, format!("LOCK-UP at {pc:#010x}")),
         Seen::Datagram(datagram) => (
             datagram.time_ps,

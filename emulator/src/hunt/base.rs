@@ -7,7 +7,7 @@ use lockstep_images::SymbolTable;
 use lockstep_modem::network::service::{Action, CommandState, OperatorCommand, ServerRequest};
 
 use crate::oracle::Finding;
-use crate::scenario::{Scenario, ScenarioFiles, Variant};
+use crate::scenario::{HuntSpec, Scenario, ScenarioFiles, Variant};
 use crate::session::{Branch, Checkpoint, Session, SessionError, Started};
 use crate::setup::SetupError;
 use crate::setup::files::{Files, Folder, Kept};
@@ -93,13 +93,9 @@ impl Base {
     pub fn finish(&self, session: &mut Session) -> Result<Outcome, SessionError> {
         let hunt = &self.scenario.hunt;
         let until = hunt.until.as_ref().map(|condition| session.watch(condition));
-        let reached_ps = |session: &Session| until.and_then(|number| session.judge().watched_ps(number));
-        let limit_ps = self.branch_ps.saturating_add(hunt.for_ps);
         loop {
             let now_ps = session.machine.now().time_ps;
-            let fatal_ps = session.findings().iter().find(|finding| finding.kind.is_fatal()).map(|f| f.time_ps);
-            let over_ps = [reached_ps(session), fatal_ps].into_iter().flatten().min();
-            let end_ps = over_ps.map_or(limit_ps, |over_ps| over_ps.saturating_add(hunt.settle_ps).min(limit_ps));
+            let end_ps = end_ps(session, hunt, until, self.branch_ps);
             if now_ps >= end_ps {
                 break;
             }
@@ -110,11 +106,21 @@ impl Base {
         Ok(Outcome {
             findings: session.findings().to_vec(),
             failures: session.judge().failures(end_ps, true).into_iter().map(|failure| failure.text).collect(),
-            is_until_reached: reached_ps(session).is_some(),
+            is_until_reached: until.and_then(|number| session.judge().watched_ps(number)).is_some(),
             end_ps,
             is_alive,
         })
     }
+}
+
+/// Where a run that branched off at `branch_ps` ends as things stand, in picoseconds: a while after what the scenario calls
+/// the end (watched under the number `until`) or after a fatal finding, or when its time is up.
+pub(crate) fn end_ps(session: &Session, hunt: &HuntSpec, until: Option<usize>, branch_ps: u64) -> u64 {
+    let reached_ps = until.and_then(|number| session.judge().watched_ps(number));
+    let fatal_ps = session.findings().iter().find(|finding| finding.kind.is_fatal()).map(|finding| finding.time_ps);
+    let limit_ps = branch_ps.saturating_add(hunt.for_ps);
+    let over_ps = [reached_ps, fatal_ps].into_iter().flatten().min();
+    over_ps.map_or(limit_ps, |over_ps| over_ps.saturating_add(hunt.settle_ps).min(limit_ps))
 }
 
 /// Pings the device until it answers, or the time is over. What it was asked before is of no interest any more.

@@ -26,7 +26,7 @@ impl Cause {
     /// The gravest of a run's: a fault is the reason why an update failed, not the other way round.
     pub fn gravest(outcome: &Outcome) -> Option<Self> {
         let rank = |finding: &&Finding| (finding.kind.gravity(), finding.time_ps);
-        outcome.findings.iter().min_by_key(rank).map(Self::of)
+        outcome.findings.iter().filter(|finding| finding.kind.is_failure()).min_by_key(rank).map(Self::of)
     }
 
     /// Whether a run shows it.

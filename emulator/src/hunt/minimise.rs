@@ -55,7 +55,7 @@ impl Search<'_> {
         if self.cause.is_in(&outcome) {
             return Ok(Some(outcome));
         }
-        if outcome.findings.is_empty() {
+        if outcome.findings.iter().all(|finding| !finding.kind.is_failure()) {
             self.neighbour = Some(Neighbour { without: without(), branch: branch.clone(), outcome });
         }
         Ok(None)

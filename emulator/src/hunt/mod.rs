@@ -6,6 +6,7 @@ mod decisive;
 mod minimise;
 mod store;
 
+pub(crate) use base::end_ps;
 pub use base::{Base, Outcome};
 pub use cause::{Cause, Groups};
 pub use decisive::{Difference, RunEvent, difference};

@@ -16,14 +16,17 @@ pub struct Cloud {
     /// When the update under way last went on, and how far it was.
     update: Option<(u64, &'static str)>,
     is_stall_told: bool,
-    /// For each socket with unread data: since when its amount has not fallen, the amount, whether it was told.
+    /// Sockets with unread data.
     unread: BTreeMap<u32, Unread>,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Unread {
+    /// Since when nothing was read.
     since_ps: u64,
-    bytes: usize,
+    /// Bytes read from the socket since it was opened: what tells reading from a queue that fills as fast as it is read.
+    read_bytes: u64,
+    local_port: u16,
     is_told: bool,
 }
 
@@ -49,14 +52,12 @@ impl Cloud {
                 None
             }
             CloudEventKind::UpdateFailed { reason, .. } => {
-                let step = self.update.take().map_or("nothing", |(_, step)| step);
-                findings.push(Finding {
-                    kind: Kind::UpdateFailed,
-                    time_ps,
-                    instructions,
-                    text: format!("the update came to nothing, {reason}; the last of it was that {step}"),
-                    signature: format!("after {step}"),
-                });
+                let (text, signature) = match self.update.take() {
+                    Some((_, step)) => (format!("; the last of it was that {step}"), format!("after {step}")),
+                    None => ("; the device had been reset before".to_owned(), "after a reset".to_owned()),
+                };
+                let text = format!("the update came to nothing: {reason}{text}");
+                findings.push(Finding { kind: Kind::UpdateFailed, time_ps, instructions, text, signature });
                 None
             }
             CloudEventKind::Unanswered { request } => {
@@ -81,7 +82,7 @@ impl Cloud {
     pub fn look(&mut self, machine: &Machine, limits: &Limits, findings: &mut Vec<Finding>) {
         let (now_ps, instructions) = (machine.now().time_ps, machine.instructions());
         if let Some((since_ps, step)) = self.update
-            && now_ps - since_ps > limits.update_stalled_ps
+            && now_ps.saturating_sub(since_ps) > limits.update_stalled_ps
             && !self.is_stall_told
         {
             self.is_stall_told = true;
@@ -102,12 +103,12 @@ impl Cloud {
         self.unread.retain(|handle, _| sockets.iter().any(|s| s.handle == *handle && s.pending_bytes > 0));
         for socket in sockets.iter().filter(|socket| socket.pending_bytes > 0) {
             let bytes = socket.pending_bytes;
-            let fresh = Unread { since_ps: now_ps, bytes, is_told: false };
+            let read_bytes = socket.received_bytes.saturating_sub(bytes as u64);
+            let fresh = Unread { since_ps: now_ps, read_bytes, local_port: socket.local_port, is_told: false };
             let unread = self.unread.entry(socket.handle).or_insert(fresh);
-            if bytes < unread.bytes {
+            if (unread.read_bytes, unread.local_port) != (read_bytes, socket.local_port) {
                 *unread = fresh;
             }
-            unread.bytes = bytes;
             if now_ps - unread.since_ps > limits.unread_ps && !unread.is_told {
                 unread.is_told = true;
                 let (handle, protocol) = (socket.handle, socket.protocol);

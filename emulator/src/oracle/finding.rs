@@ -33,15 +33,20 @@ pub enum Kind {
     Deadlock,
     /// A stack pointer is outside its thread's stack.
     StackOverflow,
-    /// Flash holds what would not boot.
+    /// A module in flash was whole and is not any more, and nobody mends it.
     Unbootable,
+    /// A store to the first 4 KB of the address space, as through a null pointer. The hardware has flash there and says
+    /// nothing: no failure as such ([`Kind::is_failure`]).
+    NullWrite,
+    /// Data was lost on the way to the firmware: no failure as such ([`Kind::is_failure`]).
+    DataLost,
     /// Something was used that is not modelled.
     Unmodelled,
 }
 
 impl Kind {
     /// All kinds.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 16] = [
         Self::GuestFault,
         Self::LockUp,
         Self::Panic,
@@ -55,12 +60,21 @@ impl Kind {
         Self::Deadlock,
         Self::StackOverflow,
         Self::Unbootable,
+        Self::NullWrite,
+        Self::DataLost,
         Self::Unmodelled,
     ];
 
     /// Whether nothing of interest follows: the device is dead, or about to reset.
     pub fn is_fatal(self) -> bool {
         matches!(self, Self::GuestFault | Self::LockUp | Self::ResetLoop)
+    }
+
+    /// Whether a run that shows it failed. A burst of datagrams overruns a modem's buffer on hardware too, and whoever
+    /// sent them sends again; a store through a null pointer changes nothing, and genuine firmware makes some when
+    /// it starts: findings to know of, by which no run, test or hunt fails unless they are asked for by name.
+    pub fn is_failure(self) -> bool {
+        !matches!(self, Self::DataLost | Self::NullWrite)
     }
 
     /// Whether it is about one instant, at which the observer keeps the machine's state.
@@ -81,7 +95,9 @@ impl Kind {
             Self::CloudDeaf => 7,
             Self::UpdateStalled => 8,
             Self::UpdateFailed => 9,
-            Self::Unmodelled => 10,
+            Self::NullWrite => 10,
+            Self::Unmodelled => 11,
+            Self::DataLost => 12,
         }
     }
 
@@ -101,6 +117,8 @@ impl Kind {
             Self::Deadlock => "deadlock",
             Self::StackOverflow => "stack_overflow",
             Self::Unbootable => "unbootable",
+            Self::NullWrite => "null_write",
+            Self::DataLost => "data_lost",
             Self::Unmodelled => "unmodelled",
         }
     }

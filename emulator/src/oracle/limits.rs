@@ -15,10 +15,17 @@ pub struct Limits {
     pub update_stalled_ps: u64,
     /// A thread that waits for a mutex, or holds one.
     pub mutex_ps: u64,
+    /// Flash that is not written any more is looked at after this: an update goes on from sector to sector.
+    pub flash_quiet_ps: u64,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { unread_ps: 20 * PS_PER_S, update_stalled_ps: 60 * PS_PER_S, mutex_ps: 20 * PS_PER_S }
+        Self {
+            unread_ps: 20 * PS_PER_S,
+            update_stalled_ps: 60 * PS_PER_S,
+            mutex_ps: 20 * PS_PER_S,
+            flash_quiet_ps: 30 * PS_PER_S,
+        }
     }
 }

@@ -47,7 +47,8 @@ pub enum About {
     Tcp(bool),
     /// `reset` or `reset N`: the microcontroller was reset, or that often.
     Reset(usize),
-    /// `finding KIND` or `finding`: an oracle has found something of that kind, or anything.
+    /// `finding KIND` or `finding`: an oracle has found something of that kind, or anything by which a run fails
+    /// ([`Kind::is_failure`](crate::oracle::Kind::is_failure)).
     Finding(Option<Kind>),
     /// `commands done`: every command to the operator of the device service so far is done.
     CommandsDone,

@@ -26,6 +26,7 @@ use crate::oracle::{Finding, Kind, Limits, Oracles};
 use crate::scenario::{Choices, Scenario, ScenarioError, ScenarioFiles};
 use crate::setup::files::Files;
 use crate::setup::{Parts, SetupError, load, settings};
+use crate::unmodelled::UnmodelledObserver;
 use lockstep_images::SymbolTable;
 
 /// Conditions and oracles are looked at when virtual time passes a multiple of this.
@@ -74,6 +75,8 @@ struct Progress {
     lines: SerialLines,
     led_changes: usize,
     oracles: Oracles,
+    /// What is not modelled is a finding.
+    unmodelled: Option<UnmodelledObserver>,
     findings: Vec<Finding>,
     judge: Judge,
     branch_from: Option<(Watch, u64)>,
@@ -145,6 +148,7 @@ impl Session {
     /// Around a machine.
     pub fn around(mut machine: Machine, timeline: Timeline, scenario: &Scenario) -> Self {
         machine.observer.watch_tasks();
+        let unmodelled = scenario.strict.then(|| UnmodelledObserver::new(&mut machine));
         let progress = Progress {
             timeline,
             release_ps: None,
@@ -152,6 +156,7 @@ impl Session {
             lines: SerialLines::default(),
             led_changes: 0,
             oracles: Oracles::new(Limits::default()),
+            unmodelled,
             findings: Vec::new(),
             judge: Judge::new(&scenario.expectations),
             branched_ps: None,
@@ -302,7 +307,12 @@ impl Session {
         progress.next_look_ps = (now_ps / LOOK_PS + 1) * LOOK_PS;
         let mut seen = std::mem::take(&mut progress.pending);
         seen.extend(self.machine.observer.take_seen());
-        let findings = progress.oracles.look(&self.machine, &seen);
+        let mut findings = progress.oracles.look(&self.machine, &seen);
+        if let Some(unmodelled) = &mut progress.unmodelled {
+            let instructions = self.machine.instructions();
+            let used = unmodelled.look(&mut self.machine);
+            findings.extend(used.into_iter().map(|first_use| first_use.finding(instructions)));
+        }
         let happenings = happenings::happenings(&self.machine, &seen, &findings, progress);
         for (time_ps, happening) in &happenings {
             progress.timeline.happen(*time_ps, happening);

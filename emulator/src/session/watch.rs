@@ -57,7 +57,7 @@ impl Watch {
                 pattern.fits(line)
             }
             (About::Led(pattern), Happening::Led(state)) => pattern.fits(state),
-            (About::Finding(None), Happening::Finding(_)) => true,
+            (About::Finding(None), Happening::Finding(finding)) => finding.kind.is_failure(),
             (About::Finding(Some(kind)), Happening::Finding(finding)) => finding.kind == *kind,
             (about, Happening::Seen(seen)) => self.seen(&about.clone(), seen),
             _ => false,

@@ -32,7 +32,7 @@ pub fn record(seen: &Seen) -> Option<Record> {
         },
         Seen::Serial { usart, byte, now } => Record::Serial { time_ps: now.time_ps, usart: *usart, byte: *byte },
         // The reset that follows has a record, and so has the finding that says who pulled the pin.
-        Seen::Line(_) | Seen::ExternalWatchdog { .. } => return None,
+        Seen::Line(_) | Seen::ExternalWatchdog { .. } | Seen::NullWrite(_) => return None,
         Seen::Packet(captured) => Record::Packet {
             time_ps: captured.time_ps,
             is_outbound: captured.is_outbound,

@@ -15,6 +15,7 @@ use super::scenario_run::ScenarioRun;
 use super::spec::head;
 use super::tracer::{Tracer, Trouble};
 use super::verifier::Verifier;
+use crate::hunt::end_ps;
 use crate::scenario::Scenario;
 use crate::setup::SetupError;
 use crate::setup::files::Files;
@@ -55,11 +56,8 @@ impl ScenarioEnd {
             self.is_watching = true;
             self.until = hunt.until.as_ref().map(|condition| session.watch(condition));
         }
-        let reached_ps = self.until.and_then(|number| session.judge().watched_ps(number));
-        let fatal_ps = session.findings().iter().find(|finding| finding.kind.is_fatal()).map(|finding| finding.time_ps);
-        let limit_ps = branch_ps.saturating_add(hunt.for_ps);
-        let over_ps = [reached_ps, fatal_ps].into_iter().flatten().min();
-        End::at(run, over_ps.map_or(limit_ps, |over_ps| over_ps.saturating_add(hunt.settle_ps).min(limit_ps)))
+        let end_ps = end_ps(session, hunt, self.until, branch_ps);
+        End::at(run, end_ps)
     }
 }
 

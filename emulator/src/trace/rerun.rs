@@ -14,7 +14,7 @@ use super::scenario_run::ScenarioRun;
 use super::spec::{RunSpec, check_start};
 use crate::gdb::debuggee::Debuggee;
 use crate::machine;
-use crate::oracle::Finding;
+use crate::oracle::{Attendant, Finding};
 use crate::semihosting::{HostCall, serve};
 use crate::session::{self, Session, SessionError, Started};
 use crate::setup::SetupError;
@@ -44,6 +44,7 @@ struct Arguments {
     edges: VecDeque<Edge>,
     inbound: VecDeque<(u64, Inbound)>,
     semihosting: bool,
+    oracles: Attendant,
 }
 
 /// A run as a scenario describes it.
@@ -81,7 +82,7 @@ pub struct Checkpoint {
 
 #[derive(Clone)]
 enum Rest {
-    Arguments { edges: VecDeque<Edge>, inbound: VecDeque<(u64, Inbound)> },
+    Arguments { edges: VecDeque<Edge>, inbound: VecDeque<(u64, Inbound)>, oracles: Box<Attendant> },
     Scenario(Box<session::Checkpoint>),
 }
 
@@ -115,7 +116,9 @@ impl Rerun {
         if inbound.is_some() {
             prepared.machine.world.state.electron.modem.network().attach_outside();
         }
+        let oracles = Attendant::new(&mut prepared.machine);
         let arguments = Arguments {
+            oracles,
             machine: prepared.machine,
             edges: edges(&spec.press).into(),
             inbound: inbound.unwrap_or_default(),
@@ -190,13 +193,15 @@ impl Rerun {
                 stop
             }
         };
-        let is_scenario = self.session().is_some();
-        let observer = &mut self.machine_mut().observer;
-        let outbound = observer.take_outbound();
-        // A session takes what was seen, and gives it when it has looked at it.
-        let seen = if is_scenario { Vec::new() } else { observer.take_seen() };
+        let outbound = self.machine_mut().observer.take_outbound();
         self.shown.outbound.extend(outbound.into_iter().map(|OutboundAt { time_ps, event }| (time_ps, event)));
-        self.shown.seen.extend(seen);
+        // A session takes what was seen, and gives it when it has looked at it.
+        if let What::Arguments(arguments) = &mut self.what {
+            arguments.take_seen(&mut self.shown);
+            if self.is_over {
+                self.shown.findings.extend(arguments.oracles.look_now(&arguments.machine));
+            }
+        }
         Ok(stop)
     }
 
@@ -210,7 +215,8 @@ impl Rerun {
         let snapshot = self.machine().snapshot();
         let rest = match &mut self.what {
             What::Arguments(arguments) => {
-                Rest::Arguments { edges: arguments.edges.clone(), inbound: arguments.inbound.clone() }
+                let (edges, inbound) = (arguments.edges.clone(), arguments.inbound.clone());
+                Rest::Arguments { edges, inbound, oracles: Box::new(arguments.oracles.clone()) }
             }
             What::Scenario(state) => Rest::Scenario(Box::new(state.session.checkpoint())),
         };
@@ -221,9 +227,10 @@ impl Rerun {
     pub fn restore(&mut self, checkpoint: &Checkpoint) -> Result<(), SetupError> {
         self.shown = Shown::default();
         match (&mut self.what, &checkpoint.rest) {
-            (What::Arguments(run), Rest::Arguments { edges, inbound }) => {
+            (What::Arguments(run), Rest::Arguments { edges, inbound, oracles }) => {
                 run.machine = Machine::restore(&checkpoint.snapshot, run.semihosting)?;
-                (run.edges, run.inbound) = (edges.clone(), inbound.clone());
+                run.machine.observer.watch_tasks();
+                (run.edges, run.inbound, run.oracles) = (edges.clone(), inbound.clone(), (**oracles).clone());
             }
             (What::Scenario(state), Rest::Scenario(checkpoint)) => {
                 state.session = Session::restore(checkpoint).map_err(setup)?;
@@ -236,6 +243,12 @@ impl Rerun {
 }
 
 impl Arguments {
+    fn take_seen(&mut self, shown: &mut Shown) {
+        let seen = self.machine.observer.take_seen();
+        self.oracles.see(&seen);
+        shown.seen.extend(seen);
+    }
+
     /// Why it stopped: a host call when the guest ended the run.
     fn run_to(&mut self, instructions: u64, time_ps: u64, shown: &mut Shown) -> Result<Stop, SetupError> {
         loop {
@@ -257,12 +270,16 @@ impl Arguments {
                     outside.arrive(now_ps, event);
                 }
             }
+            if now_ps >= self.oracles.next_ps() {
+                self.take_seen(shown);
+                shown.findings.extend(self.oracles.look(&self.machine));
+            }
             if self.machine.instructions() >= instructions || now_ps >= time_ps {
                 return Ok(Stop::Limit);
             }
             let edge_ps = self.edges.front().map_or(u64::MAX, |edge| edge.at_ps);
             let inbound_ps = self.inbound.front().map_or(u64::MAX, |(at_ps, _)| *at_ps);
-            let to_ps = time_ps.min(edge_ps).min(inbound_ps);
+            let to_ps = time_ps.min(edge_ps).min(inbound_ps).min(self.oracles.next_ps());
             match self.machine.run_until_instruction(instructions, to_ps)? {
                 Stop::HostCall => {
                     let time_ps = self.machine.now().time_ps;
@@ -311,7 +328,12 @@ pub struct Mark {
 }
 
 enum MarkOf {
-    Arguments { machine: Box<machine::Checkpoint>, edges: VecDeque<Edge>, inbound: VecDeque<(u64, Inbound)> },
+    Arguments {
+        machine: Box<machine::Checkpoint>,
+        edges: VecDeque<Edge>,
+        inbound: VecDeque<(u64, Inbound)>,
+        oracles: Box<Attendant>,
+    },
     Scenario(Box<session::Mark>),
 }
 
@@ -337,6 +359,7 @@ impl Debuggee for Rerun {
                 machine: Box::new(run.machine.checkpoint()),
                 edges: run.edges.clone(),
                 inbound: run.inbound.clone(),
+                oracles: Box::new(run.oracles.clone()),
             },
             What::Scenario(state) => MarkOf::Scenario(Box::new(state.session.mark())),
         };
@@ -345,9 +368,9 @@ impl Debuggee for Rerun {
     fn rewind(&mut self, mark: &Mark) -> Result<(), SetupError> {
         self.is_over = mark.is_over;
         match (&mut self.what, &mark.rest) {
-            (What::Arguments(run), MarkOf::Arguments { machine, edges, inbound }) => {
+            (What::Arguments(run), MarkOf::Arguments { machine, edges, inbound, oracles }) => {
                 run.machine.rewind(machine);
-                (run.edges, run.inbound) = (edges.clone(), inbound.clone());
+                (run.edges, run.inbound, run.oracles) = (edges.clone(), inbound.clone(), (**oracles).clone());
                 Ok(())
             }
             (What::Scenario(state), MarkOf::Scenario(mark)) => state.session.rewind(mark).map_err(setup),

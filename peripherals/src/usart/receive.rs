@@ -1,7 +1,7 @@
 //! The receiver (RM0033 24.3.3): sampling, error flags, idle line, mute mode.
 
 use super::table::{BRR, CR1, CR2, CR3, SR, cr1, cr2, cr3, sr};
-use super::{Usart, cycles_to_ps};
+use super::{OVERRUN_NOTE, Usart, cycles_to_ps};
 use crate::device::{Cx, UartFrame};
 use crate::time::Now;
 
@@ -35,6 +35,7 @@ impl Usart {
         if self.has(SR, sr::RXNE) {
             // The word that waits is kept and the new one lost; of a lost word only the overrun is told (24.3.3).
             self.regs[SR] |= sr::ORE;
+            cx.ledger.note(&format!("{}{OVERRUN_NOTE}", self.name), cx.pc, at.time_ps);
             return;
         }
         self.received = word;
