@@ -56,7 +56,10 @@ pub fn publishes(test: &str) -> Option<Vec<String>> {
     let app = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../firmware-images/built/app.bin");
     let (address, port) = BROKER.split_once(':').unwrap();
     let mut arguments = ["--firmware", "2.2.0", "--app", app.to_str().unwrap()].map(str::to_owned).to_vec();
-    for setting in ["mode=mqtt", &format!("server_address={address}"), &format!("server_port={port}")] {
+    // Without a pause in its loop it would starve the system's thread, which is found.
+    for setting in
+        ["mode=mqtt", "poll_delay_ms=20", &format!("server_address={address}"), &format!("server_port={port}")]
+    {
         arguments.extend(["--app-set".to_owned(), setting.to_owned()]);
     }
     Some(arguments)

@@ -61,7 +61,7 @@ that = "serial 'lockstep-app 2 '"
         session.run_until_ps(session.machine.now().time_ps + PS_PER_S).unwrap();
     }
     assert_eq!(session.judge().failures(scenario.for_ps, true), [], "{like}");
-    assert_eq!(session.findings(), [], "{like}");
+    assert!(!session.findings().iter().any(|finding| finding.kind.is_failure()), "{like}: {:?}", session.findings());
 }
 
 #[test]

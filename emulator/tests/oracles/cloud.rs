@@ -18,9 +18,9 @@ fn a_polling_loop_starves_the_cloud_and_all_that_follows_is_found() {
     assert_eq!(unread.signature, "Udp");
     let page = bench.explanation(true);
     says(&page, &["waits for the mutex at", "app_thread held it for", "wait unread on the modem's socket"]);
-    bench.until(Kind::UpdateStalled, 140_000);
-    bench.until(Kind::UpdateFailed, 200_000);
-    says(&bench.explanation(true), &["update_stalled: the device was told of an update", "update_failed: "]);
+    let failed = bench.until(Kind::UpdateFailed, 140_000);
+    assert_eq!(failed.signature, "after it was told of it", "{failed:?}");
+    says(&bench.explanation(true), &["The update over the air failed", "no answer to UpdateBegin"]);
 }
 
 #[test]

@@ -96,7 +96,7 @@ struct Odd(u64);
 impl Odd {
     fn next(&mut self, below: u64) -> u64 {
         self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) % below | 1
+        ((self.0 >> 33) % below) | 1
     }
 }
 
