@@ -47,7 +47,8 @@ pub fn explain_run(
         }
         run.run_to(u64::MAX, end_ps.min((now_ps / LOOK_PS + 1) * LOOK_PS))?;
         for finding in run.take_shown().findings {
-            if known.insert((finding.kind, finding.signature.clone())) {
+            // What is no failure is told, and no moment to explain.
+            if finding.kind.is_failure() && known.insert((finding.kind, finding.signature.clone())) {
                 found.push(Found { finding: Some(finding.clone()), moment: Moment::of(run.machine()) });
             }
             findings.push(finding);
