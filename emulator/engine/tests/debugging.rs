@@ -10,7 +10,6 @@ use program::PROGRAM;
 
 const FLASH: u32 = 0x0800_0000;
 const SRAM: u32 = 0x2000_0000;
-const DEVICE: u32 = 0x4000_0000;
 const END: u64 = 20_000;
 
 /// A device whose reads give the time.
@@ -38,21 +37,7 @@ struct Board {
 
 impl Board {
     fn new(program: &[u8]) -> Self {
-        let flash = HostMemory::new(4096);
-        let sram = HostMemory::new(8192);
-        assert!(flash.write(0, program));
-        let mut engine = Engine::new().unwrap();
-        engine.map_rom(0, &flash).unwrap();
-        engine.map_rom(FLASH, &flash).unwrap();
-        engine.map_ram(SRAM, &sram).unwrap();
-        engine.map_device(DEVICE, 4096).unwrap();
-        engine.set_registers(&CoreRegisters {
-            pc: FLASH,
-            thumb: true,
-            msp: SRAM + 0x2000,
-            exclusive_address: u64::MAX,
-            ..CoreRegisters::default()
-        });
+        let (engine, sram) = program::engine(program);
         Self { engine, sram, at: RunEnd { cycles: 0, instructions: 0, reason: StopReason::Deadline } }
     }
 

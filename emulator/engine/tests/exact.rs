@@ -43,20 +43,7 @@ struct Board {
 
 impl Board {
     fn new() -> Self {
-        let flash = HostMemory::new(4096);
-        assert!(flash.write(0, PROGRAM));
-        let sram = HostMemory::new(8192);
-        let mut engine = Engine::new().unwrap();
-        engine.map_rom(0x0800_0000, &flash).unwrap();
-        engine.map_ram(0x2000_0000, &sram).unwrap();
-        engine.map_device(0x4000_0000, 4096).unwrap();
-        engine.set_registers(&CoreRegisters {
-            pc: 0x0800_0000,
-            thumb: true,
-            msp: 0x2000_2000,
-            exclusive_address: u64::MAX,
-            ..CoreRegisters::default()
-        });
+        let (engine, sram) = program::engine(PROGRAM);
         let bus = Clock { deadline: 0, close_after_read: None, log: Vec::new() };
         Self { engine, sram, bus, at: RunEnd { cycles: 0, instructions: 0, reason: StopReason::Deadline } }
     }

@@ -1,5 +1,27 @@
 //! A program with much of what can go wrong at block boundaries.
 
+use lockstep_engine::{CoreRegisters, Engine, HostMemory};
+
+/// An engine about to execute a program at the start of flash, with a device at 0x4000_0000; and its SRAM.
+pub fn engine(program: &[u8]) -> (Engine, HostMemory) {
+    let flash = HostMemory::new(4096);
+    let sram = HostMemory::new(8192);
+    assert!(flash.write(0, program));
+    let mut engine = Engine::new().unwrap();
+    engine.map_rom(0, &flash).unwrap();
+    engine.map_rom(0x0800_0000, &flash).unwrap();
+    engine.map_ram(0x2000_0000, &sram).unwrap();
+    engine.map_device(0x4000_0000, 4096).unwrap();
+    engine.set_registers(&CoreRegisters {
+        pc: 0x0800_0000,
+        thumb: true,
+        msp: 0x2000_2000,
+        exclusive_address: u64::MAX,
+        ..CoreRegisters::default()
+    });
+    (engine, sram)
+}
+
 /// `exact.s`, assembled with `arm-none-eabi-as`: loads, stores, IT blocks, division, calls, a device read and write.
 pub const PROGRAM: &[u8] = &[
     0x4f, 0xf0, 0x00, 0x54, 0x00, 0x20, 0x01, 0x25, 0x07, 0x21, 0x22, 0x68, 0x63, 0x68, 0x52, 0x19, 0x22, 0x60, 0x23,

@@ -287,6 +287,22 @@ fn any_segment() -> impl Strategy<Value = Segment> {
     })
 }
 
+/// What becomes of each segment, drawn: lost, late, or there twice.
+fn fate(fates: Vec<(u32, u64, u8)>, loss_percent: u32) -> impl FnMut(usize, &Segment) -> Vec<u64> {
+    let mut at = 0;
+    move |_, _| {
+        let (luck, ms, copies) = fates[at % fates.len()];
+        at += 1;
+        // The pattern of losses must not repeat itself in step with the segments.
+        let luck = (luck + (at / fates.len()) as u32 * 37) % 100;
+        if luck < loss_percent {
+            return vec![];
+        }
+        let delay_ps = ms * PS_PER_MS;
+        if copies == 0 { vec![delay_ps, delay_ps * 3] } else { vec![delay_ps] }
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 2048, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -340,16 +356,7 @@ proptest! {
         let receive_bytes = if window == 1 { 700 } else { window };
         let config = TcpConfig { mss: 1000, receive_bytes, nagle, retries: 40, syn_retries: 40 };
         let mut pair = Pair::new(config);
-        let mut at = 0;
-        let mut fate = move |_: usize, _: &Segment| {
-            let (luck, ms, copies) = fates[at % fates.len()];
-            at += 1;
-            // The pattern of losses must not repeat itself in step with the segments.
-            let luck = (luck + (at / fates.len()) as u32 * 37) % 100;
-            if luck < loss_percent { return vec![]; }
-            let delay_ps = ms * PS_PER_MS;
-            if copies == 0 { vec![delay_ps, delay_ps * 3] } else { vec![delay_ps] }
-        };
+        let mut fate = fate(fates, loss_percent);
         let written = [pattern(lengths.0), pattern(lengths.1)];
         pair.run(3600, &mut fate);
         for (end, bytes) in pair.ends.iter_mut().zip(&written) {
@@ -403,15 +410,7 @@ proptest! {
             Pair::of([active, Connection::accept(config, number(numbers.1), &syn).unwrap()])
         };
         pair.reads = false;
-        let mut at = 0;
-        let mut fate = move |_: usize, _: &Segment| {
-            let (luck, ms, copies) = fates[at % fates.len()];
-            at += 1;
-            let luck = (luck + (at / fates.len()) as u32 * 37) % 100;
-            if luck < loss_percent { return vec![]; }
-            let delay_ps = ms * PS_PER_MS;
-            if copies == 0 { vec![delay_ps, delay_ps * 3] } else { vec![delay_ps] }
-        };
+        let mut fate = fate(fates, loss_percent);
         let mut written = [Vec::new(), Vec::new()];
         for (end, what, amount, seconds) in steps {
             match what {
