@@ -70,9 +70,6 @@ pub struct TaskTimes {
     pub runs: u64,
     /// What it waits for.
     pub waiting: Option<Waiting>,
-    /// The highest stack pointer at which it gave up the core since the last [`TaskClock::mark`]: calls whose frames
-    /// lie above it may all have stayed open.
-    pub highest_sp: u32,
 }
 
 /// A mutex that somebody waits for.
@@ -195,13 +192,6 @@ impl TaskClock {
         })
     }
 
-    /// Begins a new window for [`TaskTimes::highest_sp`].
-    pub fn mark(&mut self) {
-        for times in self.tasks.values_mut() {
-            times.highest_sp = 0;
-        }
-    }
-
     /// The system was reset: nothing is known any more.
     pub fn reset(&mut self) {
         *self = Self::default();
@@ -234,7 +224,6 @@ impl TaskClock {
         times.last_run_ps = now_ps - from_ps;
         times.total_ps += now_ps - from_ps;
         times.runs += 1;
-        times.highest_sp = times.highest_sp.max(psp);
         times.waiting = waiting;
         if before.and_then(|w| w.for_what.object) != waiting.and_then(|w| w.for_what.object) {
             if let Some(before) = before.filter(|before| now_ps.saturating_sub(before.since_ps) >= PAST_WAIT_PS)
