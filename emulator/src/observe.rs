@@ -231,11 +231,6 @@ impl Observer {
         self.clock.as_deref()
     }
 
-    /// The same, to begin a new window ([`TaskClock::mark`]).
-    pub fn task_clock_mut(&mut self) -> Option<&mut TaskClock> {
-        self.clock.as_deref_mut()
-    }
-
     /// Keeps from now on what an explanation needs: the last AT lines and events, and the whole moment of each fault,
     /// lock-up and SOS. Watches context switches too.
     pub fn keep_history(&mut self) {

@@ -29,6 +29,7 @@ pub mod network;
 mod nvm;
 mod output;
 pub mod pdp;
+pub mod percent;
 mod ping;
 pub mod power;
 mod profile;

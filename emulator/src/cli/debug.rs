@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicBool;
 
 use lockstep::gdb::debuggee::Debuggee;
 use lockstep::gdb::{Debugger, Ended, Listener, ServerError, serve};
-use lockstep::setup::press::{Button, Edge, edges};
+use lockstep::setup::press::{Edge, edges};
 use lockstep::{Checkpoint, Machine, MachineError, Seen, Snapshot, Stop};
 
 use super::{CliError, RunArguments, snapshot_file};
@@ -90,7 +90,7 @@ impl Pressed {
         loop {
             let now_ps = self.machine.now().time_ps;
             while let Some(edge) = self.edges.get(self.next).copied().filter(|edge| edge.at_ps <= now_ps) {
-                press(&mut self.machine, edge);
+                edge.apply(&mut self.machine);
                 self.next += 1;
             }
             if now_ps >= to_ps || self.machine.instructions() >= instructions {
@@ -105,15 +105,6 @@ impl Pressed {
                 return Ok(stop);
             }
         }
-    }
-}
-
-/// Does to a button what an edge says.
-pub fn press(machine: &mut Machine, edge: Edge) {
-    match edge.button {
-        Button::Reset => machine.tap_reset(),
-        Button::Mode if edge.down => machine.press_mode(),
-        Button::Mode => machine.release_mode(),
     }
 }
 

@@ -145,11 +145,13 @@ fn host_time(ps: u64) -> Duration {
 fn show_run(base: &Base, seed: u64, arguments: &HuntArguments) -> Result<Outcome, CliError> {
     let branch = branch(&base.scenario, seed);
     let mut show: Box<dyn Show> = if arguments.json { Box::new(Json::new()) } else { Box::new(Plain::new()) };
+    let mut output = Output::new();
     let steps = base.scenario.steps(&branch.choices).unwrap_or_default();
     if !arguments.json {
         for step in steps.into_iter().flatten() {
-            println!("step {}: {}", step.number, step.text);
+            output.line(&format!("step {}: {}", step.number, step.text))?;
         }
+        output.finish()?;
     }
     let mut lines = Lines::default();
     let mut session = base.session(branch).map_err(|error| of(&arguments.scenario, error))?;
@@ -167,11 +169,12 @@ fn show_run(base: &Base, seed: u64, arguments: &HuntArguments) -> Result<Outcome
     }
     show.end()?;
     for finding in &outcome.findings {
-        println!("{} s {}: {}", seconds(finding.time_ps), finding.kind, finding.text);
+        output.line(&format!("{} s {}: {}", seconds(finding.time_ps), finding.kind, finding.text))?;
     }
     for failure in &outcome.failures {
-        println!("expected: {failure}");
+        output.line(&format!("expected: {failure}"))?;
     }
+    output.finish()?;
     let is_failed = outcome.findings.iter().any(|finding| finding.kind.is_failure());
     Ok(if is_failed { Outcome::Hang } else { Outcome::Done })
 }

@@ -432,7 +432,7 @@ impl<'a> Runner<'a> {
         if let Some(trace) = &mut self.trace {
             trace.input(&self.machine, self.machine.now().time_ps, edge.to_string());
         }
-        debug::press(&mut self.machine, edge);
+        edge.apply(&mut self.machine);
     }
 
     /// Shows what was seen since the last time.

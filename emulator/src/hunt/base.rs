@@ -1,19 +1,16 @@
 //! The common beginning of a hunt's runs: booted once, kept as a checkpoint.
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use lockstep_images::SymbolTable;
 use lockstep_modem::network::service::{Action, CommandState, OperatorCommand, ServerRequest};
 
 use crate::oracle::Finding;
 use crate::scenario::{HuntSpec, Scenario, ScenarioFiles, Variant};
-use crate::session::{Branch, Checkpoint, Session, SessionError, Started};
+use crate::session::{BOOT_LIMIT_PS, Branch, Checkpoint, Session, SessionError, Started};
 use crate::setup::SetupError;
 use crate::setup::files::{Files, Folder, Kept};
 
-/// How long a device may take until runs branch off, in picoseconds of virtual time.
-const BOOT_LIMIT_PS: u64 = 300_000_000_000_000;
 /// A run is looked at this often to see whether it is over.
 const STEP_PS: u64 = 100_000_000_000;
 
@@ -30,7 +27,8 @@ pub struct Base {
     pub branch_ps: u64,
     /// Symbols of the images that have some.
     pub symbols: SymbolTable,
-    files: BTreeMap<PathBuf, Vec<u8>>,
+    /// What steps name: files, and images made for the scenario.
+    files: Kept,
 }
 
 /// How a run went.
@@ -56,30 +54,22 @@ impl Base {
         let mut files = Folder::new(folder);
         let Started { mut session, symbols, .. } = Session::start(&scenario, scenario.seed, None, &mut files)?;
         session.run_to_branch(BOOT_LIMIT_PS)?;
-        // What is read only in branches.
-        let mut with_made = ScenarioFiles::new(&scenario, &mut files)?;
-        read_all(&scenario, &mut with_made)?;
+        // What only branches read.
+        let kept = read_all(&scenario, &mut ScenarioFiles::new(&scenario, &mut files)?)?;
         Ok(Self {
             variant: variant.clone(),
             branch_ps: session.machine.now().time_ps,
             checkpoint: session.checkpoint(),
             scenario,
             symbols,
-            files: files.contents().clone(),
+            files: kept,
         })
-    }
-
-    /// What was read.
-    pub fn files(&self) -> &BTreeMap<PathBuf, Vec<u8>> {
-        &self.files
     }
 
     /// A session that has just branched off.
     pub fn session(&self, branch: Branch) -> Result<Session, SessionError> {
-        let mut kept = Kept(self.files.clone());
-        let mut files = ScenarioFiles::new(&self.scenario, &mut kept)?;
         let mut session = Session::restore(&self.checkpoint)?;
-        session.branch_as(branch, &self.scenario, &mut files)?;
+        session.branch_as(branch, &self.scenario, &mut &self.files)?;
         Ok(session)
     }
 
@@ -151,12 +141,14 @@ fn is_alive(session: &mut Session, recovery_ps: u64) -> Result<bool, SessionErro
     }
 }
 
-/// Reads what the steps name, so that a missing file is told before the hunt begins.
-fn read_all(scenario: &Scenario, files: &mut ScenarioFiles<'_>) -> Result<(), SetupError> {
-    for name in scenario.files_of_steps() {
+/// Reads what the steps name, so that it is not read and made again in each run.
+fn read_all(scenario: &Scenario, files: &mut ScenarioFiles<'_>) -> Result<Kept, SessionError> {
+    let mut kept = Kept::default();
+    for name in scenario.files_of_steps()? {
         if files.exists(&name) {
-            files.read(&name)?;
+            let bytes = files.read(&name)?;
+            kept.0.insert(name, bytes);
         }
     }
-    Ok(())
+    Ok(kept)
 }

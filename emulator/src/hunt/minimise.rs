@@ -46,7 +46,7 @@ struct Search<'a> {
 
 impl Search<'_> {
     /// Whether a run still fails alike; `None` when the budget is spent.
-    fn fails(&mut self, branch: &Branch, without: &dyn Fn() -> String) -> Result<Option<Outcome>, SessionError> {
+    fn fails(&mut self, branch: &Branch, without: &str) -> Result<Option<Outcome>, SessionError> {
         if self.runs >= self.budget {
             return Ok(None);
         }
@@ -56,7 +56,7 @@ impl Search<'_> {
             return Ok(Some(outcome));
         }
         if outcome.findings.iter().all(|finding| !finding.kind.is_failure()) {
-            self.neighbour = Some(Neighbour { without: without(), branch: branch.clone(), outcome });
+            self.neighbour = Some(Neighbour { without: without.to_owned(), branch: branch.clone(), outcome });
         }
         Ok(None)
     }
@@ -87,9 +87,8 @@ fn fewer_choices(search: &mut Search<'_>, witness: &mut Witness) -> Result<(), S
             if let Some(step) = name.strip_suffix(" happens") {
                 branch.choices.0.retain(|other, _| !other.starts_with(&format!("{step} ")));
             }
-            let without = || describe(search.base, &witness.branch, &name);
-            let text = without();
-            if let Some(outcome) = search.fails(&branch, &|| text.clone())? {
+            let without = describe(search.base, &witness.branch, &name);
+            if let Some(outcome) = search.fails(&branch, &without)? {
                 (witness.branch, witness.outcome) = (branch, outcome);
                 is_smaller = true;
             }
@@ -116,7 +115,7 @@ fn typical_streams(search: &mut Search<'_>, witness: &mut Witness) -> Result<(),
     let log = decisions_of(search.base, &witness.branch)?;
     let mut all = witness.branch.clone();
     all.plan.typical = Typical::All;
-    if let Some(outcome) = search.fails(&all, &|| "every choice of the world typical".to_owned())? {
+    if let Some(outcome) = search.fails(&all, "every choice of the world typical")? {
         (witness.branch, witness.outcome) = (all, outcome);
         return Ok(());
     }
@@ -126,7 +125,7 @@ fn typical_streams(search: &mut Search<'_>, witness: &mut Witness) -> Result<(),
         let mut branch = witness.branch.clone();
         typical.insert(stream.clone());
         branch.plan.typical = Typical::Streams(typical.clone());
-        match search.fails(&branch, &|| format!("what {stream} draws"))? {
+        match search.fails(&branch, &format!("what {stream} draws"))? {
             Some(outcome) => (witness.branch, witness.outcome) = (branch, outcome),
             None => {
                 typical.remove(&stream);
@@ -146,7 +145,7 @@ fn fewer_decisions(search: &mut Search<'_>, witness: &mut Witness) -> Result<(),
     needed.retain(|decision| !decision.is_typical());
     let with = |decisions: &[Decision]| Branch { plan: Plan::only(decisions), ..witness.branch.clone() };
     // What is given says the same as what is drawn: else the run draws where it did not.
-    let Some(outcome) = search.fails(&with(&needed), &|| "what is drawn".to_owned())? else { return Ok(()) };
+    let Some(outcome) = search.fails(&with(&needed), "what is drawn")? else { return Ok(()) };
     let mut smallest = (with(&needed), outcome);
     let mut parts = 2;
     while needed.len() > 1 && search.runs < search.budget {
@@ -156,11 +155,10 @@ fn fewer_decisions(search: &mut Search<'_>, witness: &mut Witness) -> Result<(),
         while start < needed.len() {
             let end = (start + size).min(needed.len());
             let rest: Vec<Decision> = needed[..start].iter().chain(&needed[end..]).cloned().collect();
-            let lacks = needed
-                .get(start)
-                .map(|first| format!("{} choices of the world from {} {} on", end - start, first.stream, first.what));
+            let Decision { stream, what, .. } = &needed[start];
+            let without = format!("{} choices of the world from {stream} {what} on", end - start);
             let branch = with(&rest);
-            match search.fails(&branch, &|| lacks.clone().unwrap_or_default())? {
+            match search.fails(&branch, &without)? {
                 Some(outcome) => {
                     smallest = (branch, outcome);
                     needed = rest;

@@ -62,26 +62,23 @@ impl Machine {
 
     /// Hash of the whole state: registers, memory, devices, board, choices.
     pub fn state_hash(&mut self) -> blake3::Hash {
-        let mut hasher = blake3::Hasher::new();
-        let small = (self.engine.registers(), self.core, self.event, self.cycles, self.instructions, &self.world.state);
-        // Serialising plain structs into memory cannot fail; an error would show as a hash of its own.
-        match postcard::to_stdvec(&small) {
-            Ok(bytes) => hasher.update(&bytes),
-            Err(error) => hasher.update(error.to_string().as_bytes()),
-        };
-        self.world.memory.sram.for_each_chunk(|chunk| {
-            hasher.update(chunk);
-        });
-        hasher.update(self.flash_hash().as_bytes());
-        hasher.finalize()
+        let core = (self.engine.registers(), self.core, self.event, self.cycles, self.instructions);
+        let encoded = postcard::to_stdvec(&(core, &self.world.state));
+        self.hash_with_memory(encoded)
     }
 
     /// Hash of what the firmware has done so far: registers, SRAM, flash, cycles and instructions. Two runs can agree in
     /// it whose outside worlds differ and have not shown it yet.
     pub fn guest_hash(&mut self) -> blake3::Hash {
+        let core = (self.engine.registers(), self.core, self.event, self.cycles, self.instructions);
+        self.hash_with_memory(postcard::to_stdvec(&core))
+    }
+
+    /// Hash of something encoded and of all memory.
+    fn hash_with_memory(&mut self, encoded: postcard::Result<Vec<u8>>) -> blake3::Hash {
         let mut hasher = blake3::Hasher::new();
-        let small = (self.engine.registers(), self.core, self.event, self.cycles, self.instructions);
-        match postcard::to_stdvec(&small) {
+        // Serialising plain structs into memory cannot fail; an error would show as a hash of its own.
+        match encoded {
             Ok(bytes) => hasher.update(&bytes),
             Err(error) => hasher.update(error.to_string().as_bytes()),
         };

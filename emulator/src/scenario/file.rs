@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use lockstep_images::app_config::AppConfig;
 use lockstep_modem::duration::parse_duration_ps;
+use lockstep_modem::percent::parse_percent_ppm;
 use serde::Deserialize;
 use toml::Spanned;
 
@@ -304,13 +305,7 @@ impl Reader<'_> {
 /// Per cent as millionths.
 fn chance(text: &str) -> std::result::Result<u64, String> {
     let wrong = || format!("{text:?} is no share: give per cent, 0.01% to 100%");
-    let number: &str = text.strip_suffix('%').ok_or_else(wrong)?.trim();
-    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
-    if fraction.len() > 4 || !fraction.bytes().all(|b| b.is_ascii_digit()) {
-        return Err(wrong());
-    }
-    let parts: u64 = format!("{fraction:0<4}").parse().map_err(|_| wrong())?;
-    let ppm = whole.parse::<u64>().ok().and_then(|whole| whole.checked_mul(10_000)).map(|ppm| ppm + parts);
+    let ppm = text.strip_suffix('%').and_then(|number| parse_percent_ppm(number.trim()));
     ppm.filter(|ppm| (1..=1_000_000).contains(ppm)).ok_or_else(wrong)
 }
 

@@ -9,6 +9,9 @@ mod condition;
 mod file;
 mod template;
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
 use lockstep_images::app_config;
 use lockstep_images::catalogue::VendorFile;
 
@@ -59,7 +62,7 @@ pub struct OwnImage {
     /// Its name.
     pub name: String,
     /// The image to take.
-    pub app: std::path::PathBuf,
+    pub app: PathBuf,
     /// Settings.
     pub set: Vec<KeyValue>,
     /// Its length, if it is to be filled up.
@@ -161,14 +164,17 @@ impl Scenario {
         self.steps.iter().enumerate().map(|(index, step)| choices::step(index, step, choices)).collect()
     }
 
-    /// The files that steps name with their default fillings, or what may be files.
-    pub fn files_of_steps(&self) -> Vec<std::path::PathBuf> {
-        let actions = self.steps.iter().filter_map(|step| Action::parse(&step.action.default_text()).ok());
-        let files = actions.filter_map(|action| match action {
-            Action::Cloud(command) => Some(command.files()),
-            _ => None,
-        });
-        files.flatten().collect()
+    /// The files that steps can name, whichever of their alternatives is taken, or what may be files.
+    pub fn files_of_steps(&self) -> Result<BTreeSet<PathBuf>, ScenarioError> {
+        let mut files = BTreeSet::new();
+        for (index, template) in self.steps.iter().enumerate() {
+            for probe in choices::probes(index, template) {
+                if let Some(Step { action: Action::Cloud(command), .. }) = choices::step(index, template, &probe)? {
+                    files.extend(command.files());
+                }
+            }
+        }
+        Ok(files)
     }
 
     /// Makes an image.
@@ -183,7 +189,7 @@ impl Scenario {
 
 /// The files of a scenario: images that it makes, then those of `files`.
 pub struct ScenarioFiles<'a> {
-    made: std::collections::BTreeMap<std::path::PathBuf, Vec<u8>>,
+    made: BTreeMap<PathBuf, Vec<u8>>,
     files: &'a mut dyn Files,
 }
 
@@ -192,7 +198,7 @@ impl<'a> ScenarioFiles<'a> {
     pub fn new(scenario: &Scenario, files: &'a mut dyn Files) -> Result<Self, SetupError> {
         let made = scenario.images.iter().map(|image| {
             let bytes = scenario.read_image(image, files)?;
-            Ok((std::path::PathBuf::from(&image.name), bytes))
+            Ok((PathBuf::from(&image.name), bytes))
         });
         let made = made.collect::<Result<_, SetupError>>()?;
         Ok(Self { made, files })
@@ -200,18 +206,18 @@ impl<'a> ScenarioFiles<'a> {
 }
 
 impl Files for ScenarioFiles<'_> {
-    fn read(&mut self, path: &std::path::Path) -> Result<Vec<u8>, SetupError> {
+    fn read(&mut self, path: &Path) -> Result<Vec<u8>, SetupError> {
         match self.made.get(path) {
             Some(bytes) => Ok(bytes.clone()),
             None => self.files.read(path),
         }
     }
 
-    fn exists(&self, path: &std::path::Path) -> bool {
+    fn exists(&self, path: &Path) -> bool {
         self.made.contains_key(path) || self.files.exists(path)
     }
 
-    fn place(&self, path: &std::path::Path) -> std::path::PathBuf {
+    fn place(&self, path: &Path) -> PathBuf {
         self.files.place(path)
     }
 

@@ -5,11 +5,10 @@
 //! `{{` and `}}` are braces.
 
 use lockstep_modem::duration::{parse_duration_ps, write_duration_us};
+use lockstep_modem::percent::{parse_percent_ppm, write_percent_ppm};
 
 /// Microsecond in picoseconds: the grid of durations.
 const PS_PER_US: u64 = 1_000_000;
-/// Per cent have four decimals.
-const PARTS_PER_PERCENT: u64 = 10_000;
 /// Steps of a logarithmic scale: fine enough for any range of a hunt.
 const LOG_STEPS: u64 = 1_000;
 
@@ -103,15 +102,7 @@ impl Hole {
 impl Unit {
     fn read(text: &str) -> Option<(u64, Self)> {
         if let Some(percent) = text.strip_suffix('%') {
-            let (whole, fraction) = percent.split_once('.').unwrap_or((percent, ""));
-            if fraction.len() > 4 || !fraction.bytes().all(|b| b.is_ascii_digit()) {
-                return None;
-            }
-            let parts: u64 = format!("{fraction:0<4}").parse().ok()?;
-            return Some((
-                whole.parse::<u64>().ok()?.checked_mul(PARTS_PER_PERCENT)?.checked_add(parts)?,
-                Self::Percent,
-            ));
+            return Some((parse_percent_ppm(percent)?, Self::Percent));
         }
         if let Ok(number) = text.parse() {
             return Some((number, Self::Plain));
@@ -123,10 +114,7 @@ impl Unit {
         match self {
             Self::Plain => number.to_string(),
             Self::Duration => write_duration_us(number),
-            Self::Percent => {
-                let text = format!("{}.{:04}", number / PARTS_PER_PERCENT, number % PARTS_PER_PERCENT);
-                format!("{}%", text.trim_end_matches('0').trim_end_matches('.'))
-            }
+            Self::Percent => format!("{}%", write_percent_ppm(number)),
         }
     }
 }
@@ -211,11 +199,6 @@ impl Template {
         }
         filled
     }
-
-    /// The text of a plain run.
-    pub fn default_text(&self) -> String {
-        self.fill(|_, _| 0)
-    }
 }
 
 #[cfg(test)]
@@ -225,7 +208,7 @@ mod tests {
     #[test]
     fn places_are_filled() {
         let template = Template::parse("late_ok={1s~12s}@{USORD|USORF}#{1..20}").unwrap();
-        assert_eq!(template.default_text(), "late_ok=1s@USORD#1");
+        assert_eq!(template.fill(|_, _| 0), "late_ok=1s@USORD#1");
         let choices: Vec<u64> = template.holes().map(|hole| hole.choices() - 1).collect();
         assert_eq!(choices, [LOG_STEPS, 1, 19]);
         assert_eq!(template.fill(|n, _| choices[n]), "late_ok=12s@USORF#20");

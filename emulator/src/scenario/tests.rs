@@ -70,3 +70,10 @@ fn the_scenarios_of_the_repository_are_read() {
         }
     }
 }
+
+#[test]
+fn a_hunt_reads_the_files_of_every_alternative() {
+    let text = "[device]\nfirmware = '2.2.0'\n[[step]]\nchance = '10%'\ndo = 'ota {old.bin|new.bin}'\n";
+    let files = Scenario::parse(text).unwrap().files_of_steps().unwrap();
+    assert_eq!(Vec::from_iter(files), ["new.bin", "old.bin"].map(std::path::PathBuf::from));
+}

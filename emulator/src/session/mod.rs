@@ -22,7 +22,7 @@ pub use watch::{Happening, Watch};
 
 use crate::machine::{Machine, MachineError, Snapshot, Stop};
 use crate::observe::{Observer, Seen};
-use crate::oracle::{Finding, Kind, Limits, Oracles};
+use crate::oracle::{Finding, Limits, Oracles};
 use crate::scenario::{Choices, Scenario, ScenarioError, ScenarioFiles};
 use crate::setup::files::Files;
 use crate::setup::{Parts, SetupError, load, settings};
@@ -31,6 +31,8 @@ use lockstep_images::SymbolTable;
 
 /// Conditions and oracles are looked at when virtual time passes a multiple of this.
 pub const LOOK_PS: u64 = 10_000_000_000;
+/// How long a device may take until runs branch off, in picoseconds of virtual time.
+pub const BOOT_LIMIT_PS: u64 = 300_000_000_000_000;
 
 /// Where a run leaves the common beginning of a hunt's runs: everything before is drawn from the scenario's seed and done
 /// as in a plain run.
@@ -92,13 +94,6 @@ pub struct Checkpoint {
     observer: Observer,
     progress: Progress,
     branch: Option<(Branch, Timeline)>,
-}
-
-impl Checkpoint {
-    /// Virtual time and instructions executed.
-    pub fn instructions(&self) -> u64 {
-        self.snapshot.instructions
-    }
 }
 
 /// A session.
@@ -356,10 +351,5 @@ impl Session {
             seen: Vec::new(),
             keeps_seen: false,
         })
-    }
-
-    /// Whether something is wrong that a device does not come back from by itself.
-    pub fn is_dead(&self) -> bool {
-        self.progress.findings.iter().any(|finding| finding.kind == Kind::LockUp)
     }
 }

@@ -59,36 +59,11 @@ impl Watch {
             (About::Led(pattern), Happening::Led(state)) => pattern.fits(state),
             (About::Finding(None), Happening::Finding(finding)) => finding.kind.is_failure(),
             (About::Finding(Some(kind)), Happening::Finding(finding)) => finding.kind == *kind,
-            (about, Happening::Seen(seen)) => self.seen(&about.clone(), seen),
+            (about, Happening::Seen(seen)) => fits(about, seen, &mut self.count),
             _ => false,
         };
         if fits {
             self.is_true_ps = Some(time_ps);
-        }
-    }
-
-    fn seen(&mut self, about: &About, seen: &Seen) -> bool {
-        match (about, seen) {
-            (About::Stage(stage), Seen::Stage(reached)) => reached.stage == *stage,
-            (About::Reset(count), Seen::Reset(_)) => {
-                self.count += 1;
-                self.count >= *count
-            }
-            (About::Cloud(pattern), Seen::Cloud(event)) => pattern.fits(&event.kind.to_string()),
-            (About::CloudConnected, Seen::Cloud(event)) => {
-                matches!(event.kind, CloudEventKind::Hello(_) | CloudEventKind::Resumed)
-            }
-            (About::Update(step), Seen::Cloud(event)) => step.is(&event.kind),
-            (About::Chunk(count), Seen::Cloud(event)) => {
-                matches!(&event.kind, CloudEventKind::UpdateProgress { chunks_sent, .. } if chunks_sent >= count)
-            }
-            (About::CommandFailed, Seen::Cloud(event)) => match &event.kind {
-                CloudEventKind::Command { progress, .. } => {
-                    matches!(progress, lockstep_modem::network::service::CommandProgress::Failed { .. })
-                }
-                _ => false,
-            },
-            _ => false,
         }
     }
 
@@ -109,6 +84,32 @@ impl Watch {
         if is_true {
             self.is_true_ps = Some(time_ps);
         }
+    }
+}
+
+/// Whether what was seen is what a condition is about. `resets` counts what a condition on resets has seen.
+fn fits(about: &About, seen: &Seen, resets: &mut usize) -> bool {
+    match (about, seen) {
+        (About::Stage(stage), Seen::Stage(reached)) => reached.stage == *stage,
+        (About::Reset(count), Seen::Reset(_)) => {
+            *resets += 1;
+            *resets >= *count
+        }
+        (About::Cloud(pattern), Seen::Cloud(event)) => pattern.fits(&event.kind.to_string()),
+        (About::CloudConnected, Seen::Cloud(event)) => {
+            matches!(event.kind, CloudEventKind::Hello(_) | CloudEventKind::Resumed)
+        }
+        (About::Update(step), Seen::Cloud(event)) => step.is(&event.kind),
+        (About::Chunk(count), Seen::Cloud(event)) => {
+            matches!(&event.kind, CloudEventKind::UpdateProgress { chunks_sent, .. } if chunks_sent >= count)
+        }
+        (About::CommandFailed, Seen::Cloud(event)) => match &event.kind {
+            CloudEventKind::Command { progress, .. } => {
+                matches!(progress, lockstep_modem::network::service::CommandProgress::Failed { .. })
+            }
+            _ => false,
+        },
+        _ => false,
     }
 }
 

@@ -90,15 +90,15 @@ impl Files for Folder {
     }
 }
 
-/// Contents kept in memory, as a trace has them.
+/// Contents kept in memory.
 #[derive(Clone, Debug, Default)]
 pub struct Kept(pub BTreeMap<PathBuf, Vec<u8>>);
 
-impl Files for Kept {
+impl Files for &Kept {
     fn read(&mut self, path: &Path) -> Result<Vec<u8>, SetupError> {
         self.0.get(path).cloned().ok_or_else(|| SetupError::File {
             path: path.to_owned(),
-            reason: "the trace does not hold this file; it was recorded without it".to_owned(),
+            reason: "not among the files that were read at the beginning".to_owned(),
         })
     }
 

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::duration::parse_duration_ps;
+use crate::machine::Machine;
 
 /// A button of the board.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,6 +34,17 @@ pub struct Edge {
     pub button: Button,
     /// Pressed or let go.
     pub down: bool,
+}
+
+impl Edge {
+    /// Does to a machine's button what it says, now.
+    pub fn apply(self, machine: &mut Machine) {
+        match self.button {
+            Button::Reset => machine.tap_reset(),
+            Button::Mode if self.down => machine.press_mode(),
+            Button::Mode => machine.release_mode(),
+        }
+    }
 }
 
 impl std::fmt::Display for Edge {

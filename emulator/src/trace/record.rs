@@ -17,11 +17,9 @@ use super::tracer::{Tracer, Trouble};
 use super::verifier::Verifier;
 use crate::hunt::end_ps;
 use crate::scenario::Scenario;
+use crate::session::BOOT_LIMIT_PS;
 use crate::setup::SetupError;
 use crate::setup::files::Files;
-
-/// How long a device may take until runs branch off, in picoseconds of virtual time.
-const BOOT_LIMIT_PS: u64 = 300_000_000_000_000;
 
 /// Where a run of a scenario ends: a plain one when its time is over; one of a hunt as the hunt ends it.
 pub struct ScenarioEnd {

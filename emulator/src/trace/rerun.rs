@@ -19,7 +19,7 @@ use crate::semihosting::{HostCall, serve};
 use crate::session::{self, Session, SessionError, Started};
 use crate::setup::SetupError;
 use crate::setup::files::Files;
-use crate::setup::press::{Button, Edge, edges};
+use crate::setup::press::{Edge, edges};
 use crate::{Machine, Seen, Snapshot, Stop};
 
 /// A run.
@@ -256,11 +256,7 @@ impl Arguments {
             while let Some(edge) = self.edges.front().copied().filter(|edge| edge.at_ps <= now_ps) {
                 self.edges.pop_front();
                 shown.inputs.push((now_ps, edge.to_string()));
-                match edge.button {
-                    Button::Reset => self.machine.tap_reset(),
-                    Button::Mode if edge.down => self.machine.press_mode(),
-                    Button::Mode => self.machine.release_mode(),
-                }
+                edge.apply(&mut self.machine);
             }
             while self.inbound.front().is_some_and(|(at_ps, _)| *at_ps <= now_ps)
                 && let Some((_, event)) = self.inbound.pop_front()

@@ -6,6 +6,7 @@ use lockstep_modem::Model;
 use lockstep_modem::config::{Admission, SimState};
 use lockstep_modem::events::Plan;
 use lockstep_modem::network::{Outage, Probability};
+use lockstep_modem::percent::{parse_percent_ppm, write_percent_ppm};
 use lockstep_modem::time::DurationRange;
 use lockstep_peripherals::board::WatchdogConfig;
 use lockstep_peripherals::board::bq24195::PowerSource;
@@ -88,19 +89,12 @@ impl Value for WatchdogConfig {
 impl Value for Probability {
     /// `5%`, `0.25%`: at most four decimals.
     fn read(text: &str) -> Result<Self, Refusal> {
-        let share = text.strip_suffix('%').ok_or(Refusal::NotTaken)?;
-        let (whole, decimals) = share.split_once('.').unwrap_or((share, "0"));
-        let is_digits = |t: &str| !t.is_empty() && t.bytes().all(|b| b.is_ascii_digit());
-        if !is_digits(whole) || !is_digits(decimals) || decimals.len() > 4 {
-            return Err(Refusal::NotTaken);
-        }
-        let ppm = format!("{whole}{decimals:0<4}").parse().map_err(|_| Refusal::NotTaken)?;
+        let share = text.strip_suffix('%').and_then(parse_percent_ppm);
+        let ppm = share.and_then(|ppm| ppm.try_into().ok()).ok_or(Refusal::NotTaken)?;
         within(Self { ppm }, Self { ppm: 0 }, Self::percent(100)).ok_or(Refusal::NotTaken)
     }
     fn write(&self) -> String {
-        let (whole, decimals) = (self.ppm / 10_000, self.ppm % 10_000);
-        let text = format!("{whole}.{decimals:04}");
-        format!("{}%", text.trim_end_matches('0').trim_end_matches('.'))
+        format!("{}%", write_percent_ppm(self.ppm.into()))
     }
 }
 
