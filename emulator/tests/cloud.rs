@@ -5,7 +5,7 @@
 mod vendor;
 
 use lockstep::electron::{D7, DeviceSettings, electron};
-use lockstep::{Machine, Seen, Stage, cloud};
+use lockstep::{Machine, Seen, Snapshot, Stage, cloud};
 use lockstep_modem::network::CloudEventKind;
 use lockstep_modem::network::service::{DeviceId, DeviceRecord, ServerRequest};
 
@@ -151,8 +151,8 @@ fn a_cloud_connected_run_is_the_same_however_it_is_cut() {
     // In the first hello's flight, between the flights, after the handshake, online.
     for at_ms in [17_300, 17_900, 18_900, 20_300, 20_900, 23_456] {
         cut.machine.run_until_ps(at_ms * PS_PER_S / 1000).unwrap();
-        let bytes = postcard::to_stdvec(&cut.machine.snapshot()).unwrap();
-        cut.machine = Machine::restore(&postcard::from_bytes(&bytes).unwrap(), false).unwrap();
+        let bytes = cut.machine.snapshot().to_bytes().unwrap();
+        cut.machine = Machine::restore(&Snapshot::from_bytes(&bytes).unwrap(), false).unwrap();
     }
     cut.run(26);
     assert_eq!(cut.machine.state_hash(), expected);

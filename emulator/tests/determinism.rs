@@ -72,7 +72,7 @@ fn answer_as_child() {
     let machine = if task == "boot" {
         boot().unwrap()
     } else {
-        let snapshot: Snapshot = postcard::from_bytes(&std::fs::read(task).unwrap()).unwrap();
+        let snapshot = Snapshot::from_bytes(&std::fs::read(task).unwrap()).unwrap();
         Machine::restore(&snapshot, false).unwrap()
     };
     for (instructions, hash) in hashes(machine, |machine, _| machine) {
@@ -122,8 +122,8 @@ fn however_a_run_is_cut_it_is_the_same_run() {
         if choices.draw(0, "snapshots", "here", 0, 300) == 0 {
             let target_cycle = machine.cycles() + choices.draw(0, "snapshots", "cycles", 1, 90_000);
             machine.run_until_cycle(target_cycle.min(machine.cycles() + target - machine.instructions())).unwrap();
-            let bytes = postcard::to_stdvec(&machine.snapshot()).unwrap();
-            let snapshot: Snapshot = postcard::from_bytes(&bytes).unwrap();
+            let bytes = machine.snapshot().to_bytes().unwrap();
+            let snapshot = Snapshot::from_bytes(&bytes).unwrap();
             machine = Machine::restore(&snapshot, false).unwrap();
             restored += 1;
         }
@@ -136,7 +136,7 @@ fn however_a_run_is_cut_it_is_the_same_run() {
     machine.set_idle_skipping(false);
     machine.run_until_ps(6_543_210_987_654).unwrap();
     let folder = std::env::temp_dir().join(format!("lockstep-determinism-{}", std::process::id()));
-    std::fs::write(&folder, postcard::to_stdvec(&machine.snapshot()).unwrap()).unwrap();
+    std::fs::write(&folder, machine.snapshot().to_bytes().unwrap()).unwrap();
     let fresh = child(Some(&folder));
     std::fs::remove_file(&folder).unwrap();
     let tail = &plain[plain.len() - fresh.len()..];

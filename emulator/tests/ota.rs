@@ -9,7 +9,7 @@ mod vendor;
 use std::io::Write;
 
 use lockstep::electron::{DeviceSettings, electron};
-use lockstep::{Machine, Seen, cloud};
+use lockstep::{Machine, Seen, Snapshot, cloud};
 use lockstep_images::{FirmwareSet, Image};
 use lockstep_modem::network::CloudEventKind;
 use lockstep_modem::network::service::{Action, CommandState, OperatorCommand, ServerRequest, UpdateSettings};
@@ -317,8 +317,8 @@ fn an_updated_run_is_the_same_however_it_is_cut() {
     // Before the command, between UpdateBegin and UpdateReady, among the chunks, in the boot loader's copying.
     for at_ms in [24_999, 25_800, 27_070, 27_500, 28_400] {
         cut.machine.run_until_ps(at_ms * PS_PER_MS).unwrap();
-        let bytes = postcard::to_stdvec(&cut.machine.snapshot()).unwrap();
-        cut.machine = Machine::restore(&postcard::from_bytes(&bytes).unwrap(), false).unwrap();
+        let bytes = cut.machine.snapshot().to_bytes().unwrap();
+        cut.machine = Machine::restore(&Snapshot::from_bytes(&bytes).unwrap(), false).unwrap();
     }
     cut.run(30);
     assert_eq!(cut.machine.state_hash(), plain.machine.state_hash());

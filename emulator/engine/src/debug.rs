@@ -96,6 +96,11 @@ impl Engine {
         self.debugging.breakpoints.binary_search(&address).is_ok()
     }
 
+    /// Whether anything is to be stopped at or watched.
+    pub fn is_debugged(&self) -> bool {
+        !self.debugging.breakpoints.is_empty() || !self.debugging.watches.is_empty()
+    }
+
     /// The instruction that is executed when this many have been executed before is not stopped at.
     pub fn pass_breakpoint_at(&mut self, instructions: Option<u64>) {
         self.debugging.pass_at = instructions;

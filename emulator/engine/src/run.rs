@@ -168,6 +168,8 @@ struct Context {
     first_fetches: Vec<FirstFetch>,
     /// Pages that code was fetched from.
     fetched: Vec<u32>,
+    /// Accesses that went to the bus since the engine was made.
+    bus_accesses: u64,
 }
 
 /// The context's place on the heap, shared with the callbacks and freed after the engine that calls them.
@@ -217,6 +219,7 @@ unsafe extern "C" fn on_read<B: Bus>(context: *mut c_void, access: *const LsAcce
     // SAFETY: C passes back the context, which lives longer than the engine and to which there is no other reference
     // while translated code runs, and an access on its stack.
     let (context, access) = unsafe { (&mut *context.cast::<Context>(), &*access) };
+    context.bus_accesses += 1;
     let access = context.access(access);
     if context.replay > 0 {
         // The instruction is being run again: its first loads have already happened.
@@ -257,6 +260,7 @@ unsafe extern "C" fn on_read<B: Bus>(context: *mut c_void, access: *const LsAcce
 unsafe extern "C" fn on_write<B: Bus>(context: *mut c_void, access: *const LsAccess, value: u32) {
     // SAFETY: as in `on_read`.
     let (context, access) = unsafe { (&mut *context.cast::<Context>(), &*access) };
+    context.bus_accesses += 1;
     let access = context.access(access);
     // SAFETY: as in `on_read`.
     let bus = unsafe { &mut *context.bus.cast::<B>() };
@@ -282,6 +286,9 @@ pub struct Engine {
     /// Keeps mapped memory alive as long as the engine.
     pub(crate) mapped: Vec<(u32, HostMemory)>,
     pub(crate) debugging: Debugging,
+    /// First addresses of read-only memory, and the addresses after it.
+    roms: Vec<(u32, u32)>,
+    code_generation: u64,
 }
 
 impl std::fmt::Debug for Engine {
@@ -307,6 +314,7 @@ impl Engine {
             again: false,
             first_fetches: Vec::new(),
             fetched: Vec::new(),
+            bus_accesses: 0,
         });
         // THUMB without MCLASS, then the model: MCLASS would force a Cortex-M33.
         let mut uc = Unicorn::new_with_data(Arch::ARM, Mode::THUMB, context.0).map_err(failed("open"))?;
@@ -354,7 +362,14 @@ impl Engine {
         .map_err(failed("hook unmapped memory"))?;
         // SAFETY: the callbacks, which hold the same pointer, do not run yet.
         unsafe { (*context.0.as_ptr()).uc = uc.get_handle() };
-        Ok(Self { uc, context, mapped: Vec::new(), debugging: Debugging::default() })
+        Ok(Self {
+            uc,
+            context,
+            mapped: Vec::new(),
+            debugging: Debugging::default(),
+            roms: Vec::new(),
+            code_generation: 0,
+        })
     }
 
     fn context(&mut self) -> &mut Context {
@@ -373,10 +388,12 @@ impl Engine {
 
     /// Maps memory whose stores go to [`Bus::write`] and do not land. One block may be mapped at several addresses.
     pub fn map_rom(&mut self, address: u32, memory: &HostMemory) -> Result<(), EngineError> {
+        self.roms.push((address, address + memory.mapped_len() as u32));
         self.map(address, memory, Prot::READ | Prot::EXEC)
     }
 
     fn map(&mut self, address: u32, memory: &HostMemory, perms: Prot) -> Result<(), EngineError> {
+        self.code_generation += 1;
         self.mapped.push((address, memory.clone()));
         // SAFETY: the block is page-aligned, `mapped_len` long, and kept alive in `mapped` until the engine is gone.
         unsafe { self.uc.mem_map_ptr(address.into(), memory.mapped_len() as u64, perms, memory.as_ptr().cast()) }
@@ -404,8 +421,31 @@ impl Engine {
     /// Discards what was translated from the range, after host code changed its memory. Memory that is mapped more than
     /// once needs a call for each mapping: translated code may be filed under any of them, whichever it was fetched by.
     pub fn code_changed(&mut self, address: u32, length: u32) {
+        let last = address.saturating_add(length.saturating_sub(1));
+        let fetched = &self.context().fetched;
+        let first_fetched = fetched.partition_point(|page| *page < address >> PAGE_BITS);
+        let was_fetched = fetched.get(first_fetched).is_some_and(|page| *page <= last >> PAGE_BITS);
+        let is_rom = self.roms.iter().any(|(first, end)| address < *end && *first <= last);
+        if was_fetched || is_rom {
+            self.code_generation += 1;
+        }
+        // What was never fetched was never translated.
+        if !was_fetched {
+            return;
+        }
         // SAFETY: the handle is alive; no run is in progress, because `self` is borrowed mutably.
         unsafe { uc_ls_code_changed(self.handle(), address, length) }
+    }
+
+    /// A number that differs from what it was once the host changed code or read-only memory, mapped more, or set traps or
+    /// wait states: code may do other things, or take other time, than before.
+    pub fn code_generation(&self) -> u64 {
+        self.code_generation
+    }
+
+    /// Accesses that went to the bus since the engine was made.
+    pub fn bus_accesses(&mut self) -> u64 {
+        self.context().bus_accesses
     }
 
     /// While on, a run ends after each instruction that may unmask interrupts (CPS, MSR).
@@ -416,12 +456,14 @@ impl Engine {
 
     /// CCR.DIV_0_TRP and CCR.UNALIGN_TRP.
     pub fn set_traps(&mut self, div_0_trap: bool, unaligned_trap: bool) {
+        self.code_generation += 1;
         // SAFETY: as in `code_changed`.
         unsafe { uc_ls_set_traps(self.handle(), div_0_trap, unaligned_trap) }
     }
 
     /// Extra cycles for fetching each new 128-bit flash line: the wait states while the accelerator is off.
     pub fn set_line_penalty_cycles(&mut self, cycles: u32) {
+        self.code_generation += 1;
         // SAFETY: as in `code_changed`.
         unsafe { uc_ls_set_line_penalty(self.handle(), cycles as i32) }
     }

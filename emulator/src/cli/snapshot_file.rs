@@ -15,8 +15,7 @@ const HEADER_LENGTH: usize = 8 + 4 + 32;
 
 /// Writes a snapshot.
 pub fn write(path: &Path, snapshot: &Snapshot) -> Result<(), CliError> {
-    let body = postcard::to_stdvec(snapshot)
-        .map_err(|error| CliError::file(path, format!("cannot encode the state: {error}")))?;
+    let body = snapshot.to_bytes().map_err(|error| CliError::file(path, error.to_string()))?;
     let mut bytes = Vec::with_capacity(HEADER_LENGTH + body.len());
     bytes.extend(MAGIC);
     bytes.extend(VERSION.to_le_bytes());
@@ -42,9 +41,7 @@ fn parse(bytes: &[u8]) -> Result<Snapshot, String> {
     if blake3::hash(body).as_bytes() != hash {
         return Err("the snapshot's checksum is wrong: it is cut short or damaged; make it again".to_owned());
     }
-    postcard::from_bytes(body).map_err(|error| {
-        format!("the snapshot was written by another build of lockstep ({error}); make it again with this one")
-    })
+    Snapshot::from_bytes(body).map_err(|error| error.to_string())
 }
 
 #[cfg(test)]

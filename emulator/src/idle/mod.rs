@@ -3,11 +3,15 @@
 //! An RTOS that never executes WFI spins in its idle task. If one round of the loop leaves every register and all of
 //! SRAM as they were, and touches no device, then the next round does the same, and so do all rounds until the next
 //! event: skipping whole rounds is exact. What is proven is the fixed point, by running one round; how a candidate is
-//! found is a mere heuristic and cannot make the result wrong.
+//! found is a mere heuristic and cannot make the result wrong. What made a round a fixed point is written down
+//! ([`Proof`]): as long as it is so, not even that one round is run.
+
+mod proof;
 
 use lockstep_engine::{CoreRegisters, Engine, EngineError, RunEnd, StopReason};
 
 use crate::world::World;
+use proof::Proof;
 
 /// Below this distance to the next event a try costs more than it saves.
 const MIN_DISTANCE_CYCLES: u64 = 3_000;
@@ -21,15 +25,41 @@ const LAST_PAUSE: u32 = 64;
 const ROUNDS: u32 = 3;
 /// Failures in a row after which a loop is forgotten.
 const FAILURES: u32 = 16;
+/// Fixed points found by comparing all memory before the first proof of a loop is learned; doubled each time, up to the
+/// limit.
+const FIRST_PROOF_PAUSE: u32 = 4;
+const LAST_PROOF_PAUSE: u32 = 4096;
+/// Times that a proof does not hold before it is given up: the loop is another now.
+const PROOF_FAILURES: u32 = 4;
 /// Loops remembered.
 const KNOWN_LOOPS: usize = 8;
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 struct Round {
     low_pc: u32,
     high_pc: u32,
     cycles: u64,
     failures: u32,
+    proof: Option<Proof>,
+    /// Times in a row that the proof did not hold, though whole rounds were made.
+    proof_failures: u32,
+    proof_pause: u32,
+    next_proof_pause: u32,
+}
+
+impl Round {
+    fn new(low_pc: u32, high_pc: u32, cycles: u64) -> Self {
+        Self {
+            low_pc,
+            high_pc,
+            cycles,
+            failures: 0,
+            proof: None,
+            proof_failures: 0,
+            proof_pause: 0,
+            next_proof_pause: 0,
+        }
+    }
 }
 
 /// Finds idle loops and skips them.
@@ -68,6 +98,9 @@ impl IdleFinder {
             return Ok(None);
         }
         if let Some(index) = self.known.iter().position(|r| (r.low_pc..=r.high_pc).contains(&registers.pc)) {
+            if self.known[index].proof.is_some() && !engine.is_debugged() {
+                return self.try_proof(engine, world, *registers, from, limit_cycles, index).map(Some);
+            }
             return self.try_rounds(engine, world, *registers, from, limit_cycles, index).map(Some);
         }
         if self.pause > 0 {
@@ -75,6 +108,44 @@ impl IdleFinder {
             return Ok(None);
         }
         self.search(engine, world, registers, from, limit_cycles).map(Some)
+    }
+
+    /// Skips all whole rounds before the limit if the proof holds, at once or after a round or two.
+    fn try_proof(
+        &mut self,
+        engine: &mut Engine,
+        world: &mut World,
+        mut registers: CoreRegisters,
+        from: RunEnd,
+        limit_cycles: u64,
+        index: usize,
+    ) -> Result<RunEnd, EngineError> {
+        let known = &mut self.known[index];
+        let mut at = from;
+        for _ in 0..ROUNDS {
+            if let Some(proof) = known.proof.as_ref().filter(|p| p.holds(engine, &world.memory.sram, &registers)) {
+                let (cycles, instructions) = (proof.cycles, proof.instructions);
+                known.failures = 0;
+                known.proof_failures = 0;
+                return Ok(self.skip_rounds(at, limit_cycles, cycles, instructions));
+            }
+            let start = at;
+            world.begin_run(start.cycles + known.cycles);
+            at = engine.run(world, start.cycles, start.instructions)?;
+            let pc = registers.pc;
+            registers = engine.registers();
+            let whole_round =
+                at.reason == StopReason::Deadline && at.cycles == start.cycles + known.cycles && registers.pc == pc;
+            if !whole_round || limit_cycles < at.cycles + known.cycles {
+                self.count_failure(index);
+                return Ok(at);
+            }
+        }
+        known.proof_failures += 1;
+        if known.proof_failures == PROOF_FAILURES {
+            known.proof = None;
+        }
+        Ok(at)
     }
 
     /// Runs one round and, if it was a fixed point, skips all further whole rounds before the limit.
@@ -106,25 +177,42 @@ impl IdleFinder {
                 break;
             }
             if after == before && world.memory.sram.holds(&self.sram) {
-                self.known[index].failures = 0;
-                let rounds = (limit_cycles - at.cycles) / round_cycles;
-                let skipped = rounds * round_cycles;
-                let skipped_instructions = rounds * (at.instructions - start.instructions);
-                self.skipped_cycles += skipped;
-                self.skipped_instructions += skipped_instructions;
-                return Ok(RunEnd {
-                    cycles: at.cycles + skipped,
-                    instructions: at.instructions + skipped_instructions,
-                    reason: StopReason::Deadline,
-                });
+                let known = &mut self.known[index];
+                known.failures = 0;
+                if known.proof_pause > 0 || engine.is_debugged() {
+                    known.proof_pause = known.proof_pause.saturating_sub(1);
+                    return Ok(self.skip_rounds(at, limit_cycles, round_cycles, at.instructions - start.instructions));
+                }
+                known.next_proof_pause = (known.next_proof_pause * 2).clamp(FIRST_PROOF_PAUSE, LAST_PROOF_PAUSE);
+                known.proof_pause = known.next_proof_pause;
+                known.proof_failures = 0;
+                let (end, proof) = Proof::learn(engine, world, at, limit_cycles)?;
+                known.proof = proof.filter(|proof| proof.cycles == round_cycles);
+                return Ok(end);
             }
             before = after;
         }
+        self.count_failure(index);
+        Ok(at)
+    }
+
+    /// All whole rounds up to the limit.
+    fn skip_rounds(&mut self, at: RunEnd, limit_cycles: u64, cycles: u64, instructions: u64) -> RunEnd {
+        let rounds = limit_cycles.saturating_sub(at.cycles) / cycles;
+        self.skipped_cycles += rounds * cycles;
+        self.skipped_instructions += rounds * instructions;
+        RunEnd {
+            cycles: at.cycles + rounds * cycles,
+            instructions: at.instructions + rounds * instructions,
+            reason: StopReason::Deadline,
+        }
+    }
+
+    fn count_failure(&mut self, index: usize) {
         self.known[index].failures += 1;
         if self.known[index].failures == FAILURES {
             self.known.remove(index);
         }
-        Ok(at)
     }
 
     /// Steps until the registers come back to what they were, to learn the length of a round.
@@ -152,7 +240,7 @@ impl IdleFinder {
                 if self.known.len() == KNOWN_LOOPS {
                     self.known.remove(0);
                 }
-                self.known.push(Round { low_pc, high_pc, cycles: at.cycles - from.cycles, failures: 0 });
+                self.known.push(Round::new(low_pc, high_pc, at.cycles - from.cycles));
                 self.next_pause = FIRST_PAUSE;
                 return Ok(at);
             }
