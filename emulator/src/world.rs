@@ -114,7 +114,11 @@ impl GuestMemory {
             return false;
         }
         let offset = (address - SRAM_BASE) as usize;
-        self.changed_sram.push((offset as u32, size));
+        match self.changed_sram.last_mut() {
+            // The words of an exception's frame are one range.
+            Some((from, length)) if *from + *length == offset as u32 => *length += size,
+            _ => self.changed_sram.push((offset as u32, size)),
+        }
         value.to_le_bytes().get(..size as usize).is_some_and(|bytes| self.sram.write(offset, bytes))
     }
 

@@ -142,7 +142,7 @@ impl Engine {
     }
 
     /// The address itself and the other addresses at which the same memory is mapped.
-    fn aliases(&self, address: u32) -> Vec<u32> {
+    pub(crate) fn aliases(&self, address: u32) -> Vec<u32> {
         let offset_in = |(base, memory): &(u32, HostMemory)| {
             let offset = address.checked_sub(*base)?;
             ((offset as usize) < memory.len()).then_some((offset, memory.as_ptr()))

@@ -421,11 +421,17 @@ impl Engine {
     /// Discards what was translated from the range, after host code changed its memory. Memory that is mapped more than
     /// once needs a call for each mapping: translated code may be filed under any of them, whichever it was fetched by.
     pub fn code_changed(&mut self, address: u32, length: u32) {
-        let last = address.saturating_add(length.saturating_sub(1));
-        let fetched = &self.context().fetched;
-        let first_fetched = fetched.partition_point(|page| *page < address >> PAGE_BITS);
-        let was_fetched = fetched.get(first_fetched).is_some_and(|page| *page <= last >> PAGE_BITS);
+        let length_before_last = length.saturating_sub(1);
+        let last = address.saturating_add(length_before_last);
         let is_rom = self.roms.iter().any(|(first, end)| address < *end && *first <= last);
+        // By whichever mapping: a block may be filed under another than it was fetched by.
+        let aliases = self.aliases(address);
+        let fetched = &self.context().fetched;
+        let was_fetched = aliases.iter().any(|alias| {
+            let first_fetched = fetched.partition_point(|page| *page < alias >> PAGE_BITS);
+            let last_page = alias.saturating_add(length_before_last) >> PAGE_BITS;
+            fetched.get(first_fetched).is_some_and(|page| *page <= last_page)
+        });
         if was_fetched || is_rom {
             self.code_generation += 1;
         }
