@@ -32,8 +32,8 @@ pub struct Threads {
     ready_from_ps: BTreeMap<u32, u64>,
     /// Threads of which it was said that they overflowed, with the bases of their stacks.
     overflowed: BTreeSet<(u32, u32)>,
-    /// The running thread and its stack pointer, if that is below its stack while a handler runs.
-    suspected: Option<(u32, u32)>,
+    /// The running thread and the number of context switches, if its stack pointer is below its stack while a handler runs.
+    suspected: Option<(u32, u64)>,
     /// Those whose stacks were filled.
     filled: BTreeSet<(u32, u32)>,
 }
@@ -70,7 +70,8 @@ impl Threads {
         let Some(rtos) = self.observer.glance(machine) else { return };
         self.starvation(machine, &rtos, clock, limits, findings);
         self.never_run(machine, &rtos, limits, findings);
-        self.stacks(machine, &rtos, registers.ipsr() == 0, findings);
+        let switches = (registers.ipsr() != 0).then(|| clock.switches());
+        self.stacks(machine, &rtos, switches, findings);
     }
 
     fn starvation(
@@ -150,7 +151,8 @@ impl Threads {
         }
     }
 
-    fn stacks(&mut self, machine: &Machine, rtos: &Rtos, is_thread_mode: bool, findings: &mut Vec<Finding>) {
+    /// `switches` so far, while a handler runs.
+    fn stacks(&mut self, machine: &Machine, rtos: &Rtos, switches: Option<u64>, findings: &mut Vec<Finding>) {
         let suspected = self.suspected.take();
         for task in &rtos.tasks {
             let never_used = task.never_used_bytes;
@@ -159,10 +161,11 @@ impl Threads {
                 self.filled.insert(thread);
             }
             let mut is_below = task.free_bytes < 0;
-            // While the kernel switches, the stack pointer is one thread's and `pxCurrentTCB` another's; that does not
-            // last. A kernel that found the overflow itself stays in the switch for good.
-            if is_below && task.state == TaskState::Running && !is_thread_mode {
-                let suspect = Some((task.tcb, task.stack_pointer));
+            // While the kernel switches, the stack pointer is one thread's and `pxCurrentTCB` another's. That does not
+            // last, though the next look may well meet the same threads in another switch: ticks come at the time of
+            // looks. A kernel that found the overflow itself stays in the switch for good.
+            if let Some(switches) = switches.filter(|_| is_below && task.state == TaskState::Running) {
+                let suspect = Some((task.tcb, switches));
                 is_below = suspected == suspect;
                 self.suspected = suspect;
             }

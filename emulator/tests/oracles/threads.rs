@@ -1,8 +1,13 @@
 //! Threads that wait too long, for each other, that never run, whose stacks are too small.
 
+use lockstep::hunt::Base;
 use lockstep::oracle::Kind;
+use lockstep::scenario::{Choices, Scenario};
+use lockstep::session::Branch;
+use lockstep_traces::Plan;
 
 use crate::bench::{Bench, says};
+use crate::vendor::vendor_set;
 
 fn faulty(fault: &str) -> String {
     format!("system_mode = \"manual\", period_ms = 100, fault = \"{fault}\", fault_at_ms = 500")
@@ -49,4 +54,20 @@ fn a_stack_overflow_that_the_kernel_finds_is_its_panic() {
     let Some(mut bench) = Bench::start("0.5.2", &faulty("stack_overflow"), "") else { return };
     let finding = bench.until(Kind::Panic, 30_000);
     assert_eq!(finding.signature, "13", "{finding:?}");
+}
+
+/// Two looks in a row may meet the same thread being switched to and the same stack pointer of the one before: this run of
+/// the hunt does, at 69.5 and 69.6 s.
+#[test]
+fn a_switch_that_two_looks_meet_is_no_overflow() {
+    const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../traces/hunts");
+    let Some(_) = vendor_set("1.5.0", "a switch is no overflow") else { return };
+    let text = std::fs::read_to_string(format!("{FOLDER}/field-report.toml")).unwrap();
+    let scenario = Scenario::parse(&text.replace("firmware = \"2.2.0\"", "firmware = \"1.5.0\"")).unwrap();
+    let variant = scenario.variants.iter().find(|variant| variant.name.starts_with("blocks 40 s")).unwrap();
+    let base = Base::new(&scenario, variant, FOLDER.as_ref()).unwrap();
+    let branch = Branch { seed: 42, choices: Choices::draw(&scenario, 42), plan: Plan::default() };
+    let outcome = base.run(branch).unwrap();
+    assert!(outcome.is_until_reached, "the new application runs: {outcome:#?}");
+    assert!(outcome.findings.iter().all(|finding| finding.kind != Kind::StackOverflow), "{outcome:#?}");
 }
