@@ -35,6 +35,17 @@ impl Client {
         tcsetattr(&self.device, OptionalActions::Now, &settings).unwrap();
     }
 
+    /// Calls until the modem answers, as programs do that have changed the rate: the terminal's other side learns of it a
+    /// little later, and what is sent before then is garbage to it.
+    pub fn call_until_answered(&mut self) {
+        let started = Instant::now();
+        while !self.take().ends_with(b"\r\nOK\r\n") {
+            assert!(started.elapsed() < LIMIT, "no answer at the new rate");
+            self.write(b"AT\r");
+            self.quiet(Duration::from_millis(300));
+        }
+    }
+
     pub fn heed_cts(&self) {
         let mut settings = tcgetattr(&self.device).unwrap();
         settings.control_modes |= ControlModes::CRTSCTS;

@@ -128,6 +128,7 @@ fn what_is_not_read_waits_and_so_does_the_writer() {
     client.ok("AT+IPR=921600");
     std::thread::sleep(Duration::from_millis(100));
     client.set_baud(921_600);
+    client.call_until_answered();
     client.heed_cts();
     // How much fits is the kernel's matter: 10 kB as a rule, more than 80 kB when it hands them on late. So the lines are
     // long, for each costs time, and come back, so that both directions fill.
