@@ -138,10 +138,14 @@ pub enum MachineError {
         /// The length it must have.
         expected: usize,
     },
-    /// Bytes that are no snapshot, or a snapshot that cannot be written as bytes.
-    #[error(
-        "the snapshot cannot be encoded or was written by another build of lockstep ({reason}); make it again with this one"
-    )]
+    /// A snapshot that cannot be written as bytes.
+    #[error("cannot encode the state: {reason}")]
+    SnapshotEncoding {
+        /// What the encoding says.
+        reason: String,
+    },
+    /// Bytes that are no snapshot of this build.
+    #[error("the snapshot was written by another build of lockstep ({reason}); make it again with this one")]
     SnapshotBytes {
         /// What the encoding says.
         reason: String,

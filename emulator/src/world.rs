@@ -394,12 +394,10 @@ impl World {
         self.deadline_cycles = if urgent { 0 } else { self.limit_cycles.min(self.next_event_cycle()) };
     }
 
-    /// Flash ranges changed since the last call, as (address, length).
+    /// Ranges of flash and SRAM changed since the last call, as (address, length).
     pub fn take_changed_code(&mut self) -> Vec<(u32, u32)> {
-        let flash = self.memory.changed_flash.drain(..).flat_map(|(o, l)| [(o, l), (FLASH_BASE + o, l)]);
-        let mut changed: Vec<_> = flash.collect();
-        changed.extend(self.memory.changed_sram.drain(..).map(|(o, l)| (SRAM_BASE + o, l)));
-        changed
+        let flash = self.memory.changed_flash.drain(..).map(|(o, l)| (FLASH_BASE + o, l));
+        flash.chain(self.memory.changed_sram.drain(..).map(|(o, l)| (SRAM_BASE + o, l))).collect()
     }
 
     /// Sets the end of the next run.

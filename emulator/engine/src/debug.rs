@@ -1,8 +1,8 @@
 //! What a debugger asks of the engine: to stop before instructions, and after accesses to memory. Neither changes the
 //! run: cycles, instructions and every value are those of a run without.
 
+use crate::Engine;
 use crate::ffi::{LsHit, LsWatch, uc_ls_set_breaks, uc_ls_set_watches, uc_ls_take_hit};
-use crate::{Engine, HostMemory};
 
 /// Which accesses are watched for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,9 +85,7 @@ impl Engine {
         let changed: Vec<u32> =
             old.iter().filter(|a| !new.contains(a)).chain(new.iter().filter(|a| !old.contains(a))).copied().collect();
         for address in changed {
-            for alias in self.aliases(address) {
-                self.code_changed(alias, 1);
-            }
+            self.code_changed(address, 1);
         }
     }
 
@@ -139,19 +137,5 @@ impl Engine {
         // SAFETY: the handle is alive; `hit` has the layout that C expects.
         let taken = unsafe { uc_ls_take_hit(self.handle(), &mut hit) };
         taken.then_some(WatchHit { address: hit.address, size: hit.size, write: hit.write, pc: hit.pc })
-    }
-
-    /// The address itself and the other addresses at which the same memory is mapped.
-    pub(crate) fn aliases(&self, address: u32) -> Vec<u32> {
-        let offset_in = |(base, memory): &(u32, HostMemory)| {
-            let offset = address.checked_sub(*base)?;
-            ((offset as usize) < memory.len()).then_some((offset, memory.as_ptr()))
-        };
-        let mut aliases = vec![address];
-        if let Some((offset, place)) = self.mapped.iter().find_map(offset_in) {
-            let same = self.mapped.iter().filter(|(_, memory)| memory.as_ptr() == place);
-            aliases.extend(same.map(|(base, _)| base + offset).filter(|alias| *alias != address));
-        }
-        aliases
     }
 }

@@ -172,6 +172,19 @@ struct Context {
     bus_accesses: u64,
 }
 
+/// A block of memory at an address.
+struct Mapping {
+    address: u32,
+    memory: HostMemory,
+    is_rom: bool,
+}
+
+impl Mapping {
+    fn offset_of(&self, address: u32) -> Option<u32> {
+        address.checked_sub(self.address).filter(|offset| (*offset as usize) < self.memory.len())
+    }
+}
+
 /// The context's place on the heap, shared with the callbacks and freed after the engine that calls them.
 struct ContextPlace(NonNull<Context>);
 
@@ -284,10 +297,8 @@ pub struct Engine {
     /// Behind `uc`, so that it is freed after it.
     context: ContextPlace,
     /// Keeps mapped memory alive as long as the engine.
-    pub(crate) mapped: Vec<(u32, HostMemory)>,
+    mapped: Vec<Mapping>,
     pub(crate) debugging: Debugging,
-    /// First addresses of read-only memory, and the addresses after it.
-    roms: Vec<(u32, u32)>,
     code_generation: u64,
 }
 
@@ -362,14 +373,7 @@ impl Engine {
         .map_err(failed("hook unmapped memory"))?;
         // SAFETY: the callbacks, which hold the same pointer, do not run yet.
         unsafe { (*context.0.as_ptr()).uc = uc.get_handle() };
-        Ok(Self {
-            uc,
-            context,
-            mapped: Vec::new(),
-            debugging: Debugging::default(),
-            roms: Vec::new(),
-            code_generation: 0,
-        })
+        Ok(Self { uc, context, mapped: Vec::new(), debugging: Debugging::default(), code_generation: 0 })
     }
 
     fn context(&mut self) -> &mut Context {
@@ -388,13 +392,12 @@ impl Engine {
 
     /// Maps memory whose stores go to [`Bus::write`] and do not land. One block may be mapped at several addresses.
     pub fn map_rom(&mut self, address: u32, memory: &HostMemory) -> Result<(), EngineError> {
-        self.roms.push((address, address + memory.mapped_len() as u32));
         self.map(address, memory, Prot::READ | Prot::EXEC)
     }
 
     fn map(&mut self, address: u32, memory: &HostMemory, perms: Prot) -> Result<(), EngineError> {
         self.code_generation += 1;
-        self.mapped.push((address, memory.clone()));
+        self.mapped.push(Mapping { address, memory: memory.clone(), is_rom: perms.0 & Prot::WRITE.0 == 0 });
         // SAFETY: the block is page-aligned, `mapped_len` long, and kept alive in `mapped` until the engine is gone.
         unsafe { self.uc.mem_map_ptr(address.into(), memory.mapped_len() as u64, perms, memory.as_ptr().cast()) }
             .map_err(failed("map memory"))
@@ -418,29 +421,37 @@ impl Engine {
         std::mem::take(&mut self.context().first_fetches)
     }
 
-    /// Discards what was translated from the range, after host code changed its memory. Memory that is mapped more than
-    /// once needs a call for each mapping: translated code may be filed under any of them, whichever it was fetched by.
+    /// Discards what was translated from the range, after host code changed its memory, by whichever of its addresses it
+    /// was fetched. The range lies in one mapping.
     pub fn code_changed(&mut self, address: u32, length: u32) {
-        let length_before_last = length.saturating_sub(1);
-        let last = address.saturating_add(length_before_last);
-        let is_rom = self.roms.iter().any(|(first, end)| address < *end && *first <= last);
-        // By whichever mapping: a block may be filed under another than it was fetched by.
+        let is_rom = self.mapped.iter().any(|mapping| mapping.is_rom && mapping.offset_of(address).is_some());
         let aliases = self.aliases(address);
+        let last_offset = length.saturating_sub(1);
         let fetched = &self.context().fetched;
         let was_fetched = aliases.iter().any(|alias| {
             let first_fetched = fetched.partition_point(|page| *page < alias >> PAGE_BITS);
-            let last_page = alias.saturating_add(length_before_last) >> PAGE_BITS;
+            let last_page = alias.saturating_add(last_offset) >> PAGE_BITS;
             fetched.get(first_fetched).is_some_and(|page| *page <= last_page)
         });
         if was_fetched || is_rom {
             self.code_generation += 1;
         }
-        // What was never fetched was never translated.
-        if !was_fetched {
-            return;
+        // What was never fetched was never translated. What was may be filed under another address than that.
+        for alias in aliases.into_iter().filter(|_| was_fetched) {
+            // SAFETY: the handle is alive; no run is in progress, because `self` is borrowed mutably.
+            unsafe { uc_ls_code_changed(self.handle(), alias, length) }
         }
-        // SAFETY: the handle is alive; no run is in progress, because `self` is borrowed mutably.
-        unsafe { uc_ls_code_changed(self.handle(), address, length) }
+    }
+
+    /// The address itself and the other addresses at which the same memory is mapped.
+    fn aliases(&self, address: u32) -> Vec<u32> {
+        let mut aliases = vec![address];
+        let place = self.mapped.iter().find_map(|m| Some((m.offset_of(address)?, m.memory.as_ptr())));
+        if let Some((offset, memory)) = place {
+            let same = self.mapped.iter().filter(|mapping| mapping.memory.as_ptr() == memory);
+            aliases.extend(same.map(|mapping| mapping.address + offset).filter(|alias| *alias != address));
+        }
+        aliases
     }
 
     /// A number that differs from what it was once the host changed code or read-only memory, mapped more, or set traps or

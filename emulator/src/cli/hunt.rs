@@ -210,7 +210,7 @@ fn record_witness(
     let outcome = RunOutcome { findings: played.findings, ..witness.outcome.clone() };
     match played.trace_lost {
         Some(text) => Err(CliError::usage(text)),
-        None if !cause.is_in(&outcome) => {
+        None if !cause.is_of(&outcome) => {
             let text = "run from power-on it does not show what the hunt found; this is a defect of Lockstep: please \
                         report it with the scenario"
                 .to_owned();

@@ -29,9 +29,9 @@ impl Cause {
         outcome.findings.iter().filter(|finding| finding.kind.is_failure()).min_by_key(rank).map(Self::of)
     }
 
-    /// Whether a run shows it.
-    pub fn is_in(&self, outcome: &Outcome) -> bool {
-        outcome.findings.iter().any(|finding| Self::of(finding) == *self)
+    /// Whether a run shows it, and nothing graver: a run that faults in the end fails otherwise than one that only starves.
+    pub fn is_of(&self, outcome: &Outcome) -> bool {
+        Self::gravest(outcome).as_ref() == Some(self)
     }
 }
 
@@ -72,5 +72,32 @@ impl Groups {
             Some(cause) => self.causes.entry(cause).or_default().push(seed),
             None => self.clean += 1,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn finding(kind: Kind, time_ps: u64) -> Finding {
+        Finding { kind, time_ps, instructions: 0, text: String::new(), signature: "it".to_owned() }
+    }
+
+    /// 0.5.2, seed 23: a run that starves and then faults is no smaller form of one that only starves.
+    #[test]
+    fn a_run_that_shows_something_graver_too_has_another_cause() {
+        let starved = finding(Kind::Starvation, 1);
+        let cause = Cause::of(&starved);
+        let mut outcome = Outcome {
+            findings: vec![starved],
+            failures: Vec::new(),
+            is_until_reached: false,
+            end_ps: 10,
+            is_alive: None,
+        };
+        assert!(cause.is_of(&outcome));
+        outcome.findings.push(finding(Kind::GuestFault, 2));
+        assert!(!cause.is_of(&outcome));
+        assert!(Cause::of(&outcome.findings[1]).is_of(&outcome));
     }
 }

@@ -52,7 +52,7 @@ impl Search<'_> {
         }
         self.runs += 1;
         let outcome = self.base.run(branch.clone())?;
-        if self.cause.is_in(&outcome) {
+        if self.cause.is_of(&outcome) {
             return Ok(Some(outcome));
         }
         if outcome.findings.iter().all(|finding| !finding.kind.is_failure()) {

@@ -25,8 +25,8 @@ const LAST_PAUSE: u32 = 64;
 const ROUNDS: u32 = 3;
 /// Failures in a row after which a loop is forgotten.
 const FAILURES: u32 = 16;
-/// Fixed points found by comparing all memory before the first proof of a loop is learned; doubled each time, up to the
-/// limit.
+/// Fixed points found by comparing all memory between one try to learn a loop's proof and the next; doubled each time, up
+/// to the limit.
 const FIRST_PROOF_PAUSE: u32 = 4;
 const LAST_PROOF_PAUSE: u32 = 4096;
 /// Times that a proof does not hold before it is given up: the loop is another now.
@@ -97,115 +97,97 @@ impl IdleFinder {
         if limit_cycles.saturating_sub(from.cycles) < MIN_DISTANCE_CYCLES || engine.has_breakpoint(registers.pc) {
             return Ok(None);
         }
+        let mut course = Course { engine, world, at: from, limit_cycles };
         if let Some(index) = self.known.iter().position(|r| (r.low_pc..=r.high_pc).contains(&registers.pc)) {
-            if self.known[index].proof.is_some() && !engine.is_debugged() {
-                return self.try_proof(engine, world, *registers, from, limit_cycles, index).map(Some);
+            if self.known[index].proof.is_some() && !course.engine.is_debugged() {
+                self.try_proof(&mut course, *registers, index)?;
+            } else {
+                self.try_rounds(&mut course, *registers, index)?;
             }
-            return self.try_rounds(engine, world, *registers, from, limit_cycles, index).map(Some);
-        }
-        if self.pause > 0 {
+        } else if self.pause > 0 {
             self.pause -= 1;
             return Ok(None);
+        } else {
+            self.search(&mut course, registers)?;
         }
-        self.search(engine, world, registers, from, limit_cycles).map(Some)
+        Ok(Some(course.at))
     }
 
     /// Skips all whole rounds before the limit if the proof holds, at once or after a round or two.
     fn try_proof(
         &mut self,
-        engine: &mut Engine,
-        world: &mut World,
+        course: &mut Course<'_>,
         mut registers: CoreRegisters,
-        from: RunEnd,
-        limit_cycles: u64,
         index: usize,
-    ) -> Result<RunEnd, EngineError> {
+    ) -> Result<(), EngineError> {
         let known = &mut self.known[index];
-        let mut at = from;
         for _ in 0..ROUNDS {
-            if let Some(proof) = known.proof.as_ref().filter(|p| p.holds(engine, &world.memory.sram, &registers)) {
-                let (cycles, instructions) = (proof.cycles, proof.instructions);
+            let sram = &course.world.memory.sram;
+            if let Some(proof) = known.proof.as_ref().filter(|p| p.holds(course.engine, sram, &registers)) {
+                let instructions = proof.instructions;
                 known.failures = 0;
                 known.proof_failures = 0;
-                return Ok(self.skip_rounds(at, limit_cycles, cycles, instructions));
+                let cycles = known.cycles;
+                self.skip_rounds(course, cycles, instructions);
+                return Ok(());
             }
-            let start = at;
-            world.begin_run(start.cycles + known.cycles);
-            at = engine.run(world, start.cycles, start.instructions)?;
-            let pc = registers.pc;
-            registers = engine.registers();
-            let whole_round =
-                at.reason == StopReason::Deadline && at.cycles == start.cycles + known.cycles && registers.pc == pc;
-            if !whole_round || limit_cycles < at.cycles + known.cycles {
+            let Some(after) = course.run_round(known.cycles, registers.pc)? else {
                 self.count_failure(index);
-                return Ok(at);
-            }
+                return Ok(());
+            };
+            registers = after;
         }
         known.proof_failures += 1;
         if known.proof_failures == PROOF_FAILURES {
             known.proof = None;
         }
-        Ok(at)
+        Ok(())
     }
 
     /// Runs one round and, if it was a fixed point, skips all further whole rounds before the limit.
     fn try_rounds(
         &mut self,
-        engine: &mut Engine,
-        world: &mut World,
+        course: &mut Course<'_>,
         mut before: CoreRegisters,
-        from: RunEnd,
-        limit_cycles: u64,
         index: usize,
-    ) -> Result<RunEnd, EngineError> {
+    ) -> Result<(), EngineError> {
         let round_cycles = self.known[index].cycles;
-        let accesses = world.accesses;
-        self.sram.resize(world.memory.sram.len(), 0);
-        let mut at = from;
+        let accesses = course.world.accesses;
+        self.sram.resize(course.world.memory.sram.len(), 0);
         for _ in 0..ROUNDS {
-            let start = at;
-            let copied = world.memory.sram.read(0, &mut self.sram);
-            world.begin_run(start.cycles + round_cycles);
-            at = engine.run(world, start.cycles, start.instructions)?;
-            let after = engine.registers();
-            let whole_round = copied
-                && at.reason == StopReason::Deadline
-                && at.cycles == start.cycles + round_cycles
-                && world.accesses == accesses
-                && after.pc == before.pc;
-            if !whole_round || limit_cycles < at.cycles + round_cycles {
-                break;
-            }
-            if after == before && world.memory.sram.holds(&self.sram) {
+            let start_instructions = course.at.instructions;
+            let copied = course.world.memory.sram.read(0, &mut self.sram);
+            let after = course.run_round(round_cycles, before.pc)?;
+            let Some(after) = after.filter(|_| copied && course.world.accesses == accesses) else { break };
+            if after == before && course.world.memory.sram.holds(&self.sram) {
                 let known = &mut self.known[index];
                 known.failures = 0;
-                if known.proof_pause > 0 || engine.is_debugged() {
+                if known.proof_pause > 0 || course.engine.is_debugged() {
                     known.proof_pause = known.proof_pause.saturating_sub(1);
-                    return Ok(self.skip_rounds(at, limit_cycles, round_cycles, at.instructions - start.instructions));
+                    let instructions = course.at.instructions - start_instructions;
+                    self.skip_rounds(course, round_cycles, instructions);
+                    return Ok(());
                 }
                 known.next_proof_pause = (known.next_proof_pause * 2).clamp(FIRST_PROOF_PAUSE, LAST_PROOF_PAUSE);
                 known.proof_pause = known.next_proof_pause;
                 known.proof_failures = 0;
-                let (end, proof) = Proof::learn(engine, world, at, limit_cycles)?;
-                known.proof = proof.filter(|proof| proof.cycles == round_cycles);
-                return Ok(end);
+                known.proof = Proof::learn(course, round_cycles)?;
+                return Ok(());
             }
             before = after;
         }
         self.count_failure(index);
-        Ok(at)
+        Ok(())
     }
 
     /// All whole rounds up to the limit.
-    fn skip_rounds(&mut self, at: RunEnd, limit_cycles: u64, cycles: u64, instructions: u64) -> RunEnd {
-        let rounds = limit_cycles.saturating_sub(at.cycles) / cycles;
+    fn skip_rounds(&mut self, course: &mut Course<'_>, cycles: u64, instructions: u64) {
+        let rounds = course.limit_cycles.saturating_sub(course.at.cycles) / cycles;
         self.skipped_cycles += rounds * cycles;
         self.skipped_instructions += rounds * instructions;
-        RunEnd {
-            cycles: at.cycles + rounds * cycles,
-            instructions: at.instructions + rounds * instructions,
-            reason: StopReason::Deadline,
-        }
+        course.at.cycles += rounds * cycles;
+        course.at.instructions += rounds * instructions;
+        course.at.reason = StopReason::Deadline;
     }
 
     fn count_failure(&mut self, index: usize) {
@@ -216,37 +198,58 @@ impl IdleFinder {
     }
 
     /// Steps until the registers come back to what they were, to learn the length of a round.
-    fn search(
-        &mut self,
-        engine: &mut Engine,
-        world: &mut World,
-        registers: &CoreRegisters,
-        from: RunEnd,
-        limit_cycles: u64,
-    ) -> Result<RunEnd, EngineError> {
-        let accesses = world.accesses;
-        let mut at = from;
+    fn search(&mut self, course: &mut Course<'_>, registers: &CoreRegisters) -> Result<(), EngineError> {
+        let accesses = course.world.accesses;
+        let from = course.at;
         let (mut low_pc, mut high_pc) = (registers.pc, registers.pc);
-        while at.instructions < from.instructions + MAX_ROUND_INSTRUCTIONS && at.cycles < limit_cycles {
-            world.begin_run(at.cycles + 1);
-            at = engine.run(world, at.cycles, at.instructions)?;
-            let now = engine.registers();
+        while course.at.instructions < from.instructions + MAX_ROUND_INSTRUCTIONS
+            && course.at.cycles < course.limit_cycles
+        {
+            course.run(1)?;
+            let now = course.engine.registers();
             low_pc = low_pc.min(now.pc);
             high_pc = high_pc.max(now.pc);
-            if at.reason != StopReason::Deadline || world.accesses != accesses {
+            if course.at.reason != StopReason::Deadline || course.world.accesses != accesses {
                 break;
             }
             if now == *registers {
                 if self.known.len() == KNOWN_LOOPS {
                     self.known.remove(0);
                 }
-                self.known.push(Round::new(low_pc, high_pc, at.cycles - from.cycles));
+                self.known.push(Round::new(low_pc, high_pc, course.at.cycles - from.cycles));
                 self.next_pause = FIRST_PAUSE;
-                return Ok(at);
+                return Ok(());
             }
         }
         self.next_pause = (self.next_pause * 2).clamp(FIRST_PAUSE, LAST_PAUSE);
         self.pause = self.next_pause;
-        Ok(at)
+        Ok(())
+    }
+}
+
+/// A machine on its way: where it is, and how far it may go.
+struct Course<'a> {
+    engine: &'a mut Engine,
+    world: &'a mut World,
+    at: RunEnd,
+    limit_cycles: u64,
+}
+
+impl Course<'_> {
+    /// Runs to this many cycles from here, or to what stops the machine before.
+    fn run(&mut self, cycles: u64) -> Result<(), EngineError> {
+        self.world.begin_run(self.at.cycles + cycles);
+        self.at = self.engine.run(self.world, self.at.cycles, self.at.instructions)?;
+        Ok(())
+    }
+
+    /// Runs a round that begins and ends at `pc`, and gives the registers after it; `None` if it was no whole round, or
+    /// the limit leaves no room for another.
+    fn run_round(&mut self, cycles: u64, pc: u32) -> Result<Option<CoreRegisters>, EngineError> {
+        let end_cycles = self.at.cycles + cycles;
+        self.run(cycles)?;
+        let after = self.engine.registers();
+        let whole_round = self.at.reason == StopReason::Deadline && self.at.cycles == end_cycles && after.pc == pc;
+        Ok((whole_round && self.at.cycles + cycles <= self.limit_cycles).then_some(after))
     }
 }

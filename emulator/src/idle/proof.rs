@@ -7,10 +7,10 @@
 //!
 //! They are learned by running two rounds an instruction at a time with a watch on all of SRAM.
 
-use lockstep_engine::{CoreRegisters, Engine, EngineError, HostMemory, RunEnd, StopReason, Watch, WatchKind};
+use lockstep_engine::{CoreRegisters, Engine, EngineError, HostMemory, StopReason, Watch, WatchKind};
 
-use super::MAX_ROUND_INSTRUCTIONS;
-use crate::world::{FLASH_BASE, SRAM_BASE, World};
+use super::Course;
+use crate::world::{FLASH_BASE, SRAM_BASE};
 
 /// More bytes than an idle loop reaches.
 const MAX_BYTES: usize = 256;
@@ -32,17 +32,12 @@ pub(super) struct Proof {
     offsets: Vec<u32>,
     places: Vec<Place>,
     /// What a round takes, from any of its places.
-    pub(super) cycles: u64,
-    /// Instructions likewise.
     pub(super) instructions: u64,
 }
 
-/// Where a run of single steps is, and what it met.
-struct Steps<'a> {
-    engine: &'a mut Engine,
-    world: &'a mut World,
-    at: RunEnd,
-    limit_cycles: u64,
+/// A run of single steps, and what it met.
+struct Steps<'a, 'm> {
+    course: &'a mut Course<'m>,
     uses_monitor: bool,
 }
 
@@ -58,94 +53,88 @@ impl Proof {
             && self.places.iter().any(|place| place.registers == registers && same_bytes(place))
     }
 
-    /// Runs two rounds from here, if it is one, and learns the proof from them; gives where the machine is then. Only for
-    /// an engine that nobody debugs.
-    pub(super) fn learn(
-        engine: &mut Engine,
-        world: &mut World,
-        from: RunEnd,
-        limit_cycles: u64,
-    ) -> Result<(RunEnd, Option<Self>), EngineError> {
-        let length = world.memory.sram.len() as u32;
-        engine.set_watches(&[Watch { address: SRAM_BASE, length, kind: WatchKind::Access }]);
-        let mut steps = Steps { engine: &mut *engine, world, at: from, limit_cycles, uses_monitor: false };
-        let learned = steps.learn();
-        let mut at = steps.at;
-        if at.reason == StopReason::Watched {
-            at.reason = StopReason::Deadline;
+    /// Runs two rounds of so many cycles from here, if it is one, and learns the proof from them. Only for an engine that
+    /// nobody debugs.
+    pub(super) fn learn(course: &mut Course<'_>, cycles: u64) -> Result<Option<Self>, EngineError> {
+        let length = course.world.memory.sram.len() as u32;
+        course.engine.set_watches(&[Watch { address: SRAM_BASE, length, kind: WatchKind::Access }]);
+        let learned = Steps { course: &mut *course, uses_monitor: false }.learn(cycles);
+        if course.at.reason == StopReason::Watched {
+            course.at.reason = StopReason::Deadline;
         }
-        engine.set_watches(&[]);
-        engine.take_watch_hit();
-        Ok((at, learned?))
+        course.engine.set_watches(&[]);
+        course.engine.take_watch_hit();
+        learned
     }
 }
 
-impl Steps<'_> {
+impl Steps<'_, '_> {
     /// Executes an instruction of flash that reaches nothing but memory, and adds the offsets of the bytes that it
     /// reaches in SRAM; `false` if it is another.
     fn step(&mut self, offsets: &mut Vec<u32>) -> Result<bool, EngineError> {
-        let pc = self.engine.registers().pc;
+        let course = &mut *self.course;
+        let pc = course.engine.registers().pc;
         let Some(code) = pc.checked_sub(FLASH_BASE) else { return Ok(false) };
-        let Some(code) = self.world.memory.flash.read_value(code as usize, 2) else { return Ok(false) };
-        if self.at.cycles >= self.limit_cycles {
+        let Some(code) = course.world.memory.flash.read_value(code as usize, 2) else { return Ok(false) };
+        if course.at.cycles >= course.limit_cycles {
             return Ok(false);
         }
         self.uses_monitor |= is_exclusive(code);
-        let bus_accesses = self.engine.bus_accesses();
-        self.world.begin_run(self.at.cycles + 1);
-        self.at = self.engine.run(self.world, self.at.cycles, self.at.instructions)?;
-        if let Some(hit) = self.engine.take_watch_hit() {
+        let bus_accesses = course.engine.bus_accesses();
+        course.run(1)?;
+        if let Some(hit) = course.engine.take_watch_hit() {
             let last = hit.address + hit.size.max(bytes_reached(code)) - 1;
             offsets.extend(hit.address - SRAM_BASE..=last - SRAM_BASE);
         }
-        let went_on = matches!(self.at.reason, StopReason::Deadline | StopReason::Watched);
-        Ok(went_on && self.engine.bus_accesses() == bus_accesses)
+        let went_on = matches!(course.at.reason, StopReason::Deadline | StopReason::Watched);
+        Ok(went_on && course.engine.bus_accesses() == bus_accesses)
     }
 
-    fn learn(&mut self) -> Result<Option<Proof>, EngineError> {
-        let start = self.engine.registers();
+    fn learn(&mut self, cycles: u64) -> Result<Option<Proof>, EngineError> {
+        let start = self.course.engine.registers();
         let mut offsets = Vec::new();
-        let begin = self.at;
+        let begin = self.course.at;
         loop {
-            if !self.step(&mut offsets)? || self.at.instructions - begin.instructions > MAX_ROUND_INSTRUCTIONS {
+            if !self.step(&mut offsets)? || self.course.at.cycles > begin.cycles + cycles {
                 return Ok(None);
             }
-            if self.engine.registers() == start {
+            if self.course.engine.registers() == start {
                 break;
             }
         }
         offsets.sort_unstable();
         offsets.dedup();
-        let in_memory = offsets.last().is_none_or(|last| (*last as usize) < self.world.memory.sram.len());
-        if offsets.len() > MAX_BYTES || !in_memory {
+        let in_memory = offsets.last().is_none_or(|last| (*last as usize) < self.course.world.memory.sram.len());
+        if offsets.len() > MAX_BYTES || !in_memory || self.course.at.cycles != begin.cycles + cycles {
             return Ok(None);
         }
-        let (cycles, instructions) = (self.at.cycles - begin.cycles, self.at.instructions - begin.instructions);
-        let begin = self.at;
+        let instructions = self.course.at.instructions - begin.instructions;
+        let begin = self.course.at;
         let mut places = vec![self.place(&offsets)];
         let mut reached = Vec::new();
-        while self.at.instructions < begin.instructions + instructions {
+        while self.course.at.instructions < begin.instructions + instructions {
             if !self.step(&mut reached)? {
                 return Ok(None);
             }
             places.push(self.place(&offsets));
         }
         let end = places.pop();
-        let is_fixed_point = self.at.instructions == begin.instructions + instructions
-            && self.at.cycles == begin.cycles + cycles
+        let is_fixed_point = self.course.at.instructions == begin.instructions + instructions
+            && self.course.at.cycles == begin.cycles + cycles
             && end.is_some_and(|end| end.registers == places[0].registers && end.bytes == places[0].bytes)
             && reached.iter().all(|offset| offsets.binary_search(offset).is_ok());
         let uses_monitor = self.uses_monitor;
         for place in &mut places {
             place.registers = without_monitor(place.registers, uses_monitor);
         }
-        let code_generation = self.engine.code_generation();
-        Ok(is_fixed_point.then_some(Proof { code_generation, uses_monitor, offsets, places, cycles, instructions }))
+        let code_generation = self.course.engine.code_generation();
+        Ok(is_fixed_point.then_some(Proof { code_generation, uses_monitor, offsets, places, instructions }))
     }
 
     fn place(&self, offsets: &[u32]) -> Place {
-        let byte = |offset: &u32| self.world.memory.sram.read_value(*offset as usize, 1).unwrap_or_default() as u8;
-        Place { registers: self.engine.registers(), bytes: offsets.iter().map(byte).collect() }
+        let sram = &self.course.world.memory.sram;
+        let byte = |offset: &u32| sram.read_value(*offset as usize, 1).unwrap_or_default() as u8;
+        Place { registers: self.course.engine.registers(), bytes: offsets.iter().map(byte).collect() }
     }
 }
 

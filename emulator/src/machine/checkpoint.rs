@@ -89,9 +89,6 @@ impl Machine {
         }
         for (base, offset) in changed {
             self.engine.code_changed(base + offset, PIECE as u32);
-            if base == FLASH_BASE {
-                self.engine.code_changed(offset, PIECE as u32);
-            }
         }
         self.world.state = checkpoint.world.clone();
         self.world.stuck = false;

@@ -31,7 +31,7 @@ impl Snapshot {
     /// It as bytes, in postcard's format: whole, and readable by the build that wrote it.
     pub fn to_bytes(&self) -> Result<Vec<u8>, MachineError> {
         // Here rather than where it is wanted: each crate that encodes it itself compiles the encoding of all its parts.
-        postcard::to_stdvec(self).map_err(|error| MachineError::SnapshotBytes { reason: error.to_string() })
+        postcard::to_stdvec(self).map_err(|error| MachineError::SnapshotEncoding { reason: error.to_string() })
     }
 
     /// A snapshot that was written as bytes.
