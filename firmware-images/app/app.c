@@ -31,7 +31,8 @@ static void wait_until_ms(uint32_t after_start_ms)
 static void feed_watchdog(void)
 {
     static uint8_t level;
-    if (config.watchdog_pin != NO_PIN)
+    bool is_quiet = config.watchdog_quiet_s && hal_millis() - event_taken_ms > config.watchdog_quiet_s * 1000u;
+    if (config.watchdog_pin != NO_PIN && !is_quiet)
         hal_gpio_write(config.watchdog_pin, level ^= 1);
 }
 

@@ -45,14 +45,17 @@ extern const struct protocol echo_protocol, mqtt_protocol;
 
 /* cloud.c: functions, variables, events, updates. */
 extern uint32_t messages_sent;
+/* When the cloud last took an event. */
+extern uint32_t event_taken_ms;
 void cloud_setup(void);
 void cloud_loop(void);
 /* System.updatesPending() */
 bool cloud_update_pending(void);
+/* Publishes an event and waits until it was taken, or was not. */
+bool cloud_event(const char *name, const char *data, enum publish how);
 
 /* publisher.c: a thread that publishes. */
 void publisher_start(void);
-uint32_t publish_flags(enum publish how);
 
 /* fault.c: faults on purpose. */
 void fault_start(void);

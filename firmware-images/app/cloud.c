@@ -3,8 +3,8 @@
 
 enum { PENDING_PERIOD_MS = 1000, EVENT_TTL_S = 60 };
 
-uint32_t messages_sent;
-static uint32_t pending_ms, published_ms, events;
+uint32_t messages_sent, event_taken_ms;
+static uint32_t pending_ms, loop_event_ms, events;
 static bool is_enrolled, holds_updates;
 
 /* The cloud calls it: logs the argument, closes the connection for "close", answers with the version. */
@@ -76,12 +76,20 @@ void cloud_setup(void)
         enrol();
 }
 
-uint32_t publish_flags(enum publish how)
+static uint32_t publish_flags(enum publish how)
 {
     /* Earlier firmware takes the flag for a part of the event's type. */
     if (how == PUBLISH_WITH_ACK && SYSTEM_VERSION >= SYSTEM_VERSION_0_6_1)
         return EVENT_PRIVATE | EVENT_WITH_ACK;
     return EVENT_PRIVATE | (how == PUBLISH_NO_ACK ? EVENT_NO_ACK : 0);
+}
+
+bool cloud_event(const char *name, const char *data, enum publish how)
+{
+    bool done = cloud_publish(name, data, EVENT_TTL_S, publish_flags(how), 0);
+    if (done)
+        event_taken_ms = hal_millis();
+    return done;
 }
 
 /* Of the service the next try is wanted: it was told no. */
@@ -101,11 +109,11 @@ void cloud_loop(void)
         enrol();
     if (config.log_pending && is_due(&pending_ms, PENDING_PERIOD_MS))
         log_line("updatesPending=%u", cloud_update_pending());
-    if (config.loop_publish_ms && cloud_connected() && is_due(&published_ms, config.loop_publish_ms)) {
+    if (config.loop_publish_ms && cloud_connected() && is_due(&loop_event_ms, config.loop_publish_ms)) {
         char data[12];
         rt_snprintf(data, sizeof data, "%lu", (unsigned long)++events);
         log_line("loop publishes %s", data);
-        bool done = cloud_publish("lockstep/loop", data, EVENT_TTL_S, publish_flags(config.loop_publish), 0);
+        bool done = cloud_event("lockstep/loop", data, config.loop_publish);
         log_line("loop published %s: %u", data, done);
     }
 }

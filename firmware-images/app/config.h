@@ -63,7 +63,7 @@ struct app_config {
     uint8_t register_in_setup; /* 1: function, variable and keepalive in setup(); 0: when the cloud is connected */
     uint8_t log_tcp;           /* 1: the traces of TCPClient, as in the log of hardware with SYSTEM_THREAD */
     uint8_t hold_updates;      /* 1: updates are refused until loop() has seen one pending and closed the connection */
-    uint8_t reserved;
+    uint8_t watchdog_quiet_s;  /* no event taken by the cloud for so long: the watchdog is not fed; 0: always is */
     char mqtt_client_id[24];  /* text, NUL-terminated, as the topics */
     char mqtt_topic[32];      /* what is published to */
     char mqtt_subscribe[32];  /* subscribed to; empty: nothing is */

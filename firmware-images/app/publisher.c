@@ -1,7 +1,7 @@
 /* A thread of the application's own that publishes events. */
 #include "app.h"
 
-enum { STACK_BYTES = 3072, EVENT_TTL_S = 60 };
+enum { STACK_BYTES = 3072 };
 
 static void run(void *data)
 {
@@ -13,7 +13,7 @@ static void run(void *data)
         char text[12];
         rt_snprintf(text, sizeof text, "%lu", (unsigned long)++events);
         log_line("thread publishes %s", text);
-        bool done = cloud_publish("lockstep/thread", text, EVENT_TTL_S, publish_flags(config.thread_publish), 0);
+        bool done = cloud_event("lockstep/thread", text, config.thread_publish);
         log_line("thread published %s: %u", text, done);
     }
 }

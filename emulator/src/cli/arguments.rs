@@ -388,8 +388,8 @@ pub struct HuntArguments {
     /// Vendor's firmware versions to hunt on, instead of the scenario's.
     #[arg(long, value_name = "VERSION", value_delimiter = ',')]
     pub firmware: Vec<String>,
-    /// Variants of the scenario to hunt on; all if none is named.
-    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    /// A variant of the scenario to hunt on, and again for another; all if none is named.
+    #[arg(long, value_name = "NAME")]
     pub variant: Vec<String>,
     /// Record a trace of each witness in this folder, named after scenario, device and cause.
     #[arg(long, value_name = "FOLDER")]

@@ -111,6 +111,8 @@ struct ImageEntry {
     app: PathBuf,
     #[serde(default)]
     set: Values,
+    #[serde(default)]
+    like_device: bool,
     bytes: Option<usize>,
 }
 
@@ -327,6 +329,7 @@ impl Scenario {
                 set: reader.app_settings("image.set", &image.set)?,
                 name: image.name,
                 app: image.app,
+                is_like_device: image.like_device,
                 bytes: image.bytes,
             })
         });

@@ -65,6 +65,8 @@ pub struct OwnImage {
     pub app: PathBuf,
     /// Settings.
     pub set: Vec<KeyValue>,
+    /// Whether it begins with the settings of the device's application, what a variant says included.
+    pub is_like_device: bool,
     /// Its length, if it is to be filled up.
     pub bytes: Option<usize>,
 }
@@ -179,7 +181,9 @@ impl Scenario {
 
     /// Makes an image.
     pub fn read_image(&self, image: &OwnImage, files: &mut dyn Files) -> Result<Vec<u8>, SetupError> {
-        let bytes = crate::setup::app::configured(&image.app, &image.set, files)?;
+        let of_device = self.device.app_set.iter().filter(|_| image.is_like_device);
+        let settings: Vec<KeyValue> = of_device.chain(&image.set).cloned().collect();
+        let bytes = crate::setup::app::configured(&image.app, &settings, files)?;
         match image.bytes {
             Some(length) => app_config::pad(&bytes, length).map_err(crate::setup::app::of(&image.app)),
             None => Ok(bytes),

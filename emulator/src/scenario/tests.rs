@@ -2,7 +2,10 @@
 
 use std::path::Path;
 
+use lockstep_images::app_config::AppConfig;
+
 use super::*;
+use crate::setup::files::Kept;
 
 const PAGE: &str = include_str!("../../../docs/SCENARIOS.md");
 
@@ -76,4 +79,24 @@ fn a_hunt_reads_the_files_of_every_alternative() {
     let text = "[device]\nfirmware = '2.2.0'\n[[step]]\nchance = '10%'\ndo = 'ota {old.bin|new.bin}'\n";
     let files = Scenario::parse(text).unwrap().files_of_steps().unwrap();
     assert_eq!(Vec::from_iter(files), ["new.bin", "old.bin"].map(std::path::PathBuf::from));
+}
+
+#[test]
+fn an_image_like_the_device_has_what_a_variant_says_of_the_application() {
+    let text = "[device]\napp = 'app.bin'\napp_set = { mode = 'echo', period_ms = 500 }\n\
+                [[image]]\nname = 'new.bin'\napp = 'app.bin'\nlike_device = true\nset = { version = 2, period_ms = 250 }\n\
+                [[image]]\nname = 'other.bin'\napp = 'app.bin'\nset = { version = 2 }\n\
+                [[variant]]\nname = 'late'\napp_set = { connect_delay_ms = 15000 }\n";
+    let scenario = Scenario::parse(text).unwrap();
+    let scenario = scenario.on(&scenario.variants[0]);
+    let app = include_bytes!("../../../firmware-images/built/app.bin").to_vec();
+    let mut kept = Kept::default();
+    kept.0.insert("app.bin".into(), app);
+    let mut files = &kept;
+    let mut made = ScenarioFiles::new(&scenario, &mut files).unwrap();
+    let mut config = |name: &str| app_config::read(&made.read(Path::new(name)).unwrap()).unwrap();
+    let like = config("new.bin");
+    assert_eq!((like.connect_delay_ms, like.period_ms, like.version), (15_000, 250, 2));
+    assert_eq!(like.mode, app_config::Mode::Echo);
+    assert_eq!(config("other.bin"), AppConfig { version: 2, ..AppConfig::default() });
 }

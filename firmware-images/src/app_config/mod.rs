@@ -193,6 +193,8 @@ settings! {
     log_tcp: bool, 69, false, |_| true, "true or false";
     /// whether updates are refused until loop() has seen one pending and closed the connection (System.disableUpdates())
     hold_updates: bool, 70, false, |_| true, "true or false";
+    /// the watchdog is not fed while the cloud took no event for so many seconds; 0: always fed
+    watchdog_quiet_s: u8, 71, 0, |_| true, "0 to 255";
     /// client identifier of MQTT
     mqtt_client_id: Text<24>, 72, text("lockstep"), |_| true, "up to 23 characters";
     /// topic that is published to
