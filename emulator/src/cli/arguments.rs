@@ -320,6 +320,17 @@ pub enum TraceCommand {
         #[arg(long, value_enum, value_name = "WHOSE", default_value_t)]
         trace_images: TraceImages,
     },
+    /// Run again what a trace runs and record it as it goes now: after the model has changed, by which a replay diverges.
+    Again {
+        /// The trace.
+        trace: PathBuf,
+        /// The trace to write.
+        #[arg(short, long)]
+        output: PathBuf,
+        /// Whose files the new trace holds.
+        #[arg(long, value_enum, value_name = "WHOSE", default_value_t)]
+        trace_images: TraceImages,
+    },
     /// Every record in a line.
     Records {
         /// The trace.

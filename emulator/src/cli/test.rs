@@ -282,7 +282,7 @@ fn run_trace(case: &Case, arguments: &TestArguments) -> Result<Verdict, CliError
     if let (Some(artefacts), true) = (&arguments.artefacts, verdict.outcome != Outcome::Done) {
         let trace = artefacts.join(format!("{}.now.trace", file_name(&case.name)));
         remove(&trace)?;
-        record_again(&case.path, &trace, end_ps)?;
+        record_again(&case.path, &trace, Embed::All)?;
         explain(case, artefacts, &trace, &mut verdict)?;
     }
     Ok(verdict)

@@ -23,6 +23,9 @@ pub fn trace(command: &TraceCommand) -> Result<Outcome, CliError> {
     match command {
         TraceCommand::Info { trace, json } => info(trace, *json),
         TraceCommand::Records { trace } => list(trace),
+        TraceCommand::Again { trace, output, trace_images } => {
+            told(&lockstep::trace::record_again(trace, output, (*trace_images).into())?)
+        }
         TraceCommand::Record { scenario, output, seed, hunt_seed, variant, firmware, trace_images } => {
             let read = read_scenario(scenario)?;
             let mut on = match variant {

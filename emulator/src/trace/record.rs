@@ -85,11 +85,15 @@ pub fn record(
     let mut end = ScenarioEnd::new(run)?;
     let (mut run, mut tracer) = begin(path, &text, (seed, &Plan::default()), embed, files)?;
     follow(&mut run, &mut tracer, |run| end.look(run), |_, _| {})?;
-    let mut played = played(&run);
-    if let Some(Trouble::Lost(text)) = tracer.trouble() {
-        played.trace_lost = Some(text);
-    }
-    Ok(played)
+    Ok(recorded(&run, &tracer))
+}
+
+fn recorded(run: &Rerun, tracer: &Tracer) -> Played {
+    let trace_lost = match tracer.trouble() {
+        Some(Trouble::Lost(text)) => Some(text),
+        _ => None,
+    };
+    Played { trace_lost, ..played(run) }
 }
 
 /// A run at power-on, and its trace, begun.
@@ -165,11 +169,13 @@ pub fn repeat(path: &Path) -> Result<Repeated, SetupError> {
     Ok(Repeated { records, states, end_ps: run.machine().now().time_ps, trouble: tracer.trouble() })
 }
 
-/// Records again what a trace runs, to `end_ps`, into a new file.
-pub fn record_again(of: &Path, path: &Path, end_ps: u64) -> Result<(), SetupError> {
+/// Records again what a trace runs, to where it ends, into a new file: as it goes now, whether it went so then or not.
+pub fn record_again(of: &Path, path: &Path, embed: Embed) -> Result<Played, SetupError> {
     let mut trace = open(of)?;
     let head = trace.head().clone();
+    let end_ps = readable_ps(&mut trace, None).map_err(|reason| SetupError::File { path: of.to_owned(), reason })?;
     let mut files = TraceFiles::new(&mut trace);
-    let (mut run, mut tracer) = begin(path, &head.run, (head.seed, &head.plan), Embed::All, &mut files)?;
-    follow(&mut run, &mut tracer, |run| End::at(run, end_ps), |_, _| {})
+    let (mut run, mut tracer) = begin(path, &head.run, (head.seed, &head.plan), embed, &mut files)?;
+    follow(&mut run, &mut tracer, |run| End::at(run, end_ps), |_, _| {})?;
+    Ok(recorded(&run, &tracer))
 }

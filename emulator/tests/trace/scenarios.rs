@@ -56,6 +56,13 @@ fn a_scenario_is_recorded_and_replays_identically() {
     assert!(length("own.trace") * 2 < length("a.trace"));
     let diff = folder.with_images(&["diff", "a.trace", "own.trace"]);
     assert_eq!(diff.status.code(), Some(0), "{}", stdout(&diff));
+
+    // From the trace alone it is recorded again.
+    let again = folder.with_images(&["trace", "again", "own.trace", "-o", "again.trace", "--trace-images", "own"]);
+    assert_eq!(again.status.code(), Some(0), "{}", stdout(&again));
+    assert!(stdout(&again).ends_with("recorded to 30.000000 s\n"), "{}", stdout(&again));
+    let bytes = |name: &str| std::fs::read(folder.file(name)).unwrap();
+    assert!(bytes("own.trace") == bytes("again.trace"), "byte for byte");
 }
 
 #[test]
