@@ -1,3 +1,5 @@
+mod spi;
+
 use proptest::prelude::*;
 
 use super::*;

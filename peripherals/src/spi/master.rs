@@ -90,6 +90,8 @@ impl Spi {
         if let Some(shift) = &mut self.shift {
             (shift.sample_cycle, shift.end_cycle) = (scale(shift.sample_cycle), scale(shift.end_cycle));
         }
+        // What was a cycle away may be due now.
+        self.catch_up(cx);
     }
 
     /// Whether a frame may run on under the present settings: one that only receives does so after SPE was cleared.
