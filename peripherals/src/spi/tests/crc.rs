@@ -26,9 +26,10 @@ fn receive(rig: &mut Rig, count: usize) -> Vec<u32> {
 
 #[test]
 fn the_crc_follows_the_last_word_on_both_sides() {
-    // 25.3.6. By hand with x^8 + x^2 + x + 1: 0x01 gives 0x07; then 0x02: 0x07 ^ 0x02 = 0x05, 0x05 * 7 (carryless,
-    // shifted in bits 0 and 2) = 0x07 ^ 0x1c = 0x1b. Received 0x10: 0x07 << 4 = 0x70; 0x20: 0x70 ^ 0x20 = 0x50,
-    // 0x07 << 4 ^ 0x07 << 6 = 0x70 ^ 0x1c0 = 0x1b0, less 0x107: 0xb7.
+    // 25.3.6. By hand with x^8 + x^2 + x + 1: a word is XORed to the register, which is then multiplied by x^8, that is
+    // by 7 without carries, modulo 0x107.
+    // Sent: 0x01 gives 0x07; 0x07 ^ 0x02 = 0x05 = bits 0 and 2, 0x07 ^ 0x1c = 0x1b.
+    // Received: 0x10 gives 0x70; 0x70 ^ 0x20 = 0x50 = bits 4 and 6, 0x70 ^ 0x1c0 = 0x1b0, 0x1b0 ^ 0x107 = 0xb7.
     for (answer, error) in [(0xb7, 0), (0xb6, sr::CRCERR)] {
         let mut rig = rig(0);
         rig.answers(&[0x10, 0x20, answer]);
@@ -86,7 +87,7 @@ fn crcnext_too_late_waits_for_another_frame() {
 
 #[test]
 fn sixteen_bits_and_another_polynomial() {
-    // 25.5.5: CCITT. 0x0001 leaves the polynomial; 0x0003: 0x1021 ^ 0x0003... one word is enough by hand.
+    // 25.5.5. One bit in the last place leaves the polynomial, in the place before it twice that.
     let mut rig = Rig::new(2);
     rig.set(CRCPR, 0x1021);
     rig.set(CR1, MASTER | cr1::DFF | CRCEN);

@@ -12,7 +12,7 @@ fn a_slave_answers_what_was_written_before_and_receives_what_came() {
     // 25.3.2 and 25.3.5: TXE when the first bit moves, RXNE at the last sampling edge.
     for phase in [false, true] {
         for polarity in [false, true] {
-            let control = u32::from(phase) * cr1::CPHA | u32::from(polarity) * cr1::CPOL;
+            let control = (u32::from(phase) * cr1::CPHA) | (u32::from(polarity) * cr1::CPOL);
             let mut rig = slave(control);
             rig.set(DR, 0xa5);
             let all = sr::TXE | sr::RXNE | sr::BSY;
