@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::ledger::Ledger;
 use crate::registers::Register;
-use crate::time::{Clocks, Now, Wake};
+use crate::spi::SpiFrame;
+use crate::time::{Clocks, Now, Wake, cycles_to_ps};
 
 /// A GPIO port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -89,6 +90,13 @@ pub trait Board {
     fn i2c_read(&mut self, bus: u8, ack: bool, now: Now) -> u8;
     /// I2C stop condition.
     fn i2c_stop(&mut self, bus: u8, now: Now);
+    /// SPI `bus` (1 to 3), a master, clocks a frame; `now` is its last sampling edge, half a period of SCK before its
+    /// end. Gives what was on MISO (on MOSI if the frame is on one line), right-aligned in the frame's bits; `None` if
+    /// nobody drives it. Which part is meant, the levels of its chip select say ([`pin_driven`](Self::pin_driven)) and
+    /// `frame.pins`, for two SPIs may lead to the same pins. By default an open bus.
+    fn spi_frame(&mut self, _bus: u8, _frame: &SpiFrame, _now: Now) -> Option<u16> {
+        None
+    }
     /// A GPIO pin's level as driven by the chip changed: `Some(level)` driven, `None` high impedance.
     fn pin_driven(&mut self, pin: Pin, level: Option<bool>, now: Now);
 }
@@ -115,6 +123,12 @@ impl Cx<'_> {
     /// Counts a touch of something not modelled.
     pub fn unmodelled(&mut self, what: &str) {
         self.ledger.unmodelled(what, self.pc, self.now.time_ps);
+    }
+
+    /// The instant of an HCLK cycle that is not after `now` and since which the clock has not changed.
+    pub(crate) fn instant_of(&self, cycle: u64) -> Now {
+        let ago_ps = cycles_to_ps(self.now.cycles.saturating_sub(cycle), self.clocks);
+        Now { cycles: cycle, time_ps: self.now.time_ps.saturating_sub(ago_ps) }
     }
 }
 

@@ -30,6 +30,7 @@ pub mod registers;
 pub mod rng;
 pub mod rtc;
 pub mod soc;
+pub mod spi;
 pub mod syscfg;
 #[cfg(test)]
 pub mod testing;
@@ -42,5 +43,6 @@ pub use device::{Board, Cx, Device, Memory, Pin, Port, UartFrame};
 pub use dma::{Dma, DmaBus, Served};
 pub use ledger::Ledger;
 pub use registers::{Access, Field, Register, RegisterFile};
+pub use spi::{Spi, SpiEdge, SpiFrame, SpiPins};
 pub use time::{Clocks, Now, Wake};
 pub use usart::Usart;

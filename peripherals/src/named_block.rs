@@ -77,19 +77,19 @@ mod tests {
     #[test]
     fn an_access_is_kept_and_reported_by_name() {
         let mut bench = Bench::new();
-        let mut spi = NamedBlock::new(Block::Spi1);
-        assert_eq!(spi.read(0x08, &mut bench.cx()), 2, "SR resets to TXE");
-        spi.write(0x00, 0x0344, u32::MAX, &mut bench.cx());
-        spi.write(0x00, 0x0101, 0xff, &mut bench.cx());
-        assert_eq!(spi.read(0x00, &mut bench.cx()), 0x0301);
-        spi.write(0x3f0, 1, u32::MAX, &mut bench.cx());
+        let mut cryp = NamedBlock::new(Block::Cryp);
+        assert_eq!(cryp.read(0x04, &mut bench.cx()), 3, "SR resets to empty input FIFO");
+        cryp.write(0x00, 0x0344, u32::MAX, &mut bench.cx());
+        cryp.write(0x00, 0x0101, 0xff, &mut bench.cx());
+        assert_eq!(cryp.read(0x00, &mut bench.cx()), 0x0301);
+        cryp.write(0x3f0, 1, u32::MAX, &mut bench.cx());
         let names: Vec<_> = bench.ledger.entries().iter().map(|(name, e)| (name.as_str(), e.count)).collect();
         assert_eq!(
             names,
-            [("SPI1 read CR1", 1), ("SPI1 read SR", 1), ("SPI1 write CR1", 2), ("SPI1 write offset 0x3f0", 1)]
+            [("CRYP read CR", 1), ("CRYP read SR", 1), ("CRYP write CR", 2), ("CRYP write offset 0x3f0", 1)]
         );
-        spi.reset();
-        assert_eq!(spi.read(0x00, &mut bench.cx()), 0);
+        cryp.reset();
+        assert_eq!(cryp.read(0x00, &mut bench.cx()), 0);
     }
 
     #[test]

@@ -16,7 +16,12 @@ macro_rules! cx {
             pc: $env.pc,
             clocks: &$soc.clocks,
             memory: &mut *$env.memory,
-            board: &mut $crate::soc::wiring::Tap { board: &mut *$env.board, rts: &mut $soc.rts },
+            board: &mut $crate::soc::wiring::Tap {
+                board: &mut *$env.board,
+                rts: &mut $soc.rts,
+                spi: &$soc.spi,
+                inputs: &$soc.inputs,
+            },
             decisions: &mut *$env.decisions,
             ledger: &mut *$env.ledger,
         }
@@ -30,6 +35,7 @@ mod interrupts;
 mod map;
 mod requests;
 mod reset;
+mod spi_wiring;
 mod timer_wiring;
 mod wiring;
 
@@ -51,6 +57,7 @@ pub use map::{Bus, Id, PLACES, Place};
 use devices::device_mut;
 use interrupts::Interrupts;
 use map::Set;
+use spi_wiring::SpiWires;
 use wiring::RtsLevels;
 
 /// Rounds of [`Soc::advance`] at one instant after which a device that is still due is taken for stuck.
@@ -145,6 +152,7 @@ pub struct Soc {
     triggers: [(u64, bool); 14],
     rtc_lines: u32,
     rts: RtsLevels,
+    spi: SpiWires,
     lsi_forced: bool,
     reset_request: Option<ResetCause>,
     wakeup_event: bool,
@@ -171,6 +179,7 @@ impl Soc {
             triggers: [(0, false); 14],
             rtc_lines: 0,
             rts: RtsLevels::default(),
+            spi: SpiWires::default(),
             lsi_forced: false,
             reset_request: None,
             wakeup_event: false,

@@ -6,6 +6,7 @@ use lockstep_traces::Decisions;
 
 use crate::device::{Board, Cx, Memory, Pin, UartFrame};
 use crate::ledger::Ledger;
+use crate::spi::SpiFrame;
 use crate::time::{Clocks, Now};
 
 /// What the peripheral under test did to the world.
@@ -17,6 +18,12 @@ pub struct BenchBoard {
     pub rts: Vec<(u8, bool, Now)>,
     /// Pins driven.
     pub pins: Vec<(Pin, Option<bool>, Now)>,
+    /// SPI frames, with SPI number and instant of the last sampling edge.
+    pub spi: Vec<(u8, SpiFrame, Now)>,
+    /// Words that the part on SPI answers with; then the line is open.
+    pub spi_data: VecDeque<u16>,
+    /// MISO is wired to MOSI.
+    pub spi_loopback: bool,
     /// I2C traffic as text: `S50w`, `W12+`, `R34`, `P`.
     pub i2c: Vec<String>,
     /// The 7-bit address that acknowledges.
@@ -47,6 +54,10 @@ impl Board for BenchBoard {
     }
     fn i2c_stop(&mut self, _bus: u8, _now: Now) {
         self.i2c.push("P".to_owned());
+    }
+    fn spi_frame(&mut self, bus: u8, frame: &SpiFrame, now: Now) -> Option<u16> {
+        self.spi.push((bus, *frame, now));
+        if self.spi_loopback { frame.mosi } else { self.spi_data.pop_front() }
     }
     fn pin_driven(&mut self, pin: Pin, level: Option<bool>, now: Now) {
         self.pins.push((pin, level, now));

@@ -96,3 +96,9 @@ impl Clocks {
         clk48_hz: None,
     };
 }
+
+/// Picoseconds that `cycles` of HCLK take.
+pub(crate) fn cycles_to_ps(cycles: u64, clocks: &Clocks) -> u64 {
+    let ps = u128::from(cycles) * u128::from(PS_PER_S) / u128::from(clocks.hclk_hz.max(1));
+    u64::try_from(ps).unwrap_or(u64::MAX)
+}

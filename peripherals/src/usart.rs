@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::device::{Cx, Device};
 use crate::registers::{Register, RegisterFile};
-use crate::time::{Clocks, Now, PS_PER_S, Wake};
+use crate::time::{Clocks, Now, Wake, cycles_to_ps};
 
 mod receive;
 mod table;
@@ -171,7 +171,7 @@ impl Usart {
             if next > cx.now.cycles {
                 break;
             }
-            let at = instant_of(next, cx);
+            let at = cx.instant_of(next);
             if sent <= idle {
                 self.shift_done(at, cx);
             } else {
@@ -235,18 +235,6 @@ impl Usart {
             self.idle_at_cycle = None;
         }
     }
-}
-
-/// Picoseconds that `cycles` of HCLK take.
-fn cycles_to_ps(cycles: u64, clocks: &Clocks) -> u64 {
-    let ps = u128::from(cycles) * u128::from(PS_PER_S) / u128::from(clocks.hclk_hz.max(1));
-    u64::try_from(ps).unwrap_or(u64::MAX)
-}
-
-/// The instant of an HCLK cycle that is not after `cx.now` and since which the clock has not changed.
-fn instant_of(cycle: u64, cx: &Cx<'_>) -> Now {
-    let ago_ps = cycles_to_ps(cx.now.cycles.saturating_sub(cycle), cx.clocks);
-    Now { cycles: cycle, time_ps: cx.now.time_ps.saturating_sub(ago_ps) }
 }
 
 impl Device for Usart {

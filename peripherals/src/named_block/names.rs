@@ -10,9 +10,6 @@ type Named = (u32, &'static str, u32);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[allow(missing_docs)]
 pub enum Block {
-    Spi1,
-    Spi2,
-    Spi3,
     Adc,
     Dac,
     Can1,
@@ -28,10 +25,7 @@ pub enum Block {
 
 impl Block {
     /// All of them.
-    pub const ALL: [Self; 14] = [
-        Self::Spi1,
-        Self::Spi2,
-        Self::Spi3,
+    pub const ALL: [Self; 11] = [
         Self::Adc,
         Self::Dac,
         Self::Can1,
@@ -48,9 +42,6 @@ impl Block {
     /// The block's name in the manual.
     pub fn name(self) -> &'static str {
         match self {
-            Self::Spi1 => "SPI1",
-            Self::Spi2 => "SPI2",
-            Self::Spi3 => "SPI3",
             Self::Adc => "ADC",
             Self::Dac => "DAC",
             Self::Can1 => "CAN1",
@@ -68,7 +59,6 @@ impl Block {
     /// Its named registers by offset.
     pub fn registers(self) -> &'static [(u32, &'static str, u32)] {
         match self {
-            Self::Spi1 | Self::Spi2 | Self::Spi3 => SPI,
             Self::Adc => ADC,
             Self::Dac => DAC,
             Self::Can1 | Self::Can2 => CAN,
@@ -89,12 +79,6 @@ impl Block {
         registers.get(index).map(|r| (r.1, r.2))
     }
 }
-
-#[rustfmt::skip]
-const SPI: &[Named] = &[
-    (0x000, "CR1", 0), (0x004, "CR2", 0), (0x008, "SR", 0x2), (0x00c, "DR", 0), (0x010, "CRCPR", 0x7),
-    (0x014, "RXCRCR", 0), (0x018, "TXCRCR", 0), (0x01c, "I2SCFGR", 0), (0x020, "I2SPR", 0xa),
-];
 
 #[rustfmt::skip]
 const ADC: &[Named] = &[

@@ -20,6 +20,7 @@ use crate::pwr::Pwr;
 use crate::rcc::Rcc;
 use crate::rng::Rng;
 use crate::rtc::Rtc;
+use crate::spi::Spi;
 use crate::syscfg::Syscfg;
 use crate::tim::{Instance, Timer};
 use crate::usart::Usart;
@@ -41,6 +42,8 @@ pub struct Devices {
     pub usart: [Usart; 6],
     /// I2C1 to I2C3.
     pub i2c: [I2c; 3],
+    /// SPI1 to SPI3.
+    pub spi: [Spi; 3],
     pub pwr: Pwr,
     pub syscfg: Syscfg,
     pub exti: Exti,
@@ -54,7 +57,7 @@ pub struct Devices {
     pub rng: Rng,
     pub dbgmcu: Dbgmcu,
     /// What is not modelled, in the order of [`Block::ALL`].
-    pub blocks: [NamedBlock; 14],
+    pub blocks: [NamedBlock; 11],
 }
 
 impl Devices {
@@ -66,6 +69,7 @@ impl Devices {
             iwdg: Iwdg::new(),
             usart: std::array::from_fn(|i| Usart::new(i as u8 + 1)),
             i2c: std::array::from_fn(|i| I2c::new(i as u8 + 1)),
+            spi: std::array::from_fn(|i| Spi::new(i as u8 + 1)),
             pwr: Pwr::new(),
             syscfg: Syscfg::new(),
             exti: Exti::new(),
@@ -132,20 +136,20 @@ macro_rules! dispatch {
             Id::OtgFs => $($borrow)+ $devices.otg_fs,
             Id::Rng => $($borrow)+ $devices.rng,
             Id::Dbgmcu => $($borrow)+ $devices.dbgmcu,
-            Id::Spi1 => $($borrow)+ $devices.blocks[0],
-            Id::Spi2 => $($borrow)+ $devices.blocks[1],
-            Id::Spi3 => $($borrow)+ $devices.blocks[2],
-            Id::Adc => $($borrow)+ $devices.blocks[3],
-            Id::Dac => $($borrow)+ $devices.blocks[4],
-            Id::Can1 => $($borrow)+ $devices.blocks[5],
-            Id::Can2 => $($borrow)+ $devices.blocks[6],
-            Id::Sdio => $($borrow)+ $devices.blocks[7],
-            Id::Fsmc => $($borrow)+ $devices.blocks[8],
-            Id::Eth => $($borrow)+ $devices.blocks[9],
-            Id::OtgHs => $($borrow)+ $devices.blocks[10],
-            Id::Dcmi => $($borrow)+ $devices.blocks[11],
-            Id::Cryp => $($borrow)+ $devices.blocks[12],
-            Id::Hash => $($borrow)+ $devices.blocks[13],
+            Id::Spi1 => $($borrow)+ $devices.spi[0],
+            Id::Spi2 => $($borrow)+ $devices.spi[1],
+            Id::Spi3 => $($borrow)+ $devices.spi[2],
+            Id::Adc => $($borrow)+ $devices.blocks[0],
+            Id::Dac => $($borrow)+ $devices.blocks[1],
+            Id::Can1 => $($borrow)+ $devices.blocks[2],
+            Id::Can2 => $($borrow)+ $devices.blocks[3],
+            Id::Sdio => $($borrow)+ $devices.blocks[4],
+            Id::Fsmc => $($borrow)+ $devices.blocks[5],
+            Id::Eth => $($borrow)+ $devices.blocks[6],
+            Id::OtgHs => $($borrow)+ $devices.blocks[7],
+            Id::Dcmi => $($borrow)+ $devices.blocks[8],
+            Id::Cryp => $($borrow)+ $devices.blocks[9],
+            Id::Hash => $($borrow)+ $devices.blocks[10],
         }
     };
 }
@@ -187,6 +191,14 @@ pub(super) const TIMERS: [Id; 14] = [
 /// The timer's index (0 to 13) behind an id.
 pub(super) fn timer_index(id: Id) -> Option<usize> {
     TIMERS.iter().position(|timer| *timer == id)
+}
+
+/// SPI1 to SPI3.
+pub(super) const SPIS: [Id; 3] = [Id::Spi1, Id::Spi2, Id::Spi3];
+
+/// The SPI's index (0 to 2) behind an id.
+pub(super) fn spi_index(id: Id) -> Option<usize> {
+    SPIS.iter().position(|spi| *spi == id)
 }
 
 /// The port behind an id.

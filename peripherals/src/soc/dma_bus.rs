@@ -1,6 +1,6 @@
 //! The DMA controllers at work: requests of the peripherals in, accesses to their registers out.
 
-use super::devices::{Devices, peripheral_mut, timer_index};
+use super::devices::{Devices, peripheral_mut, spi_index, timer_index};
 use super::map::{self, Id, Set};
 use super::requests::{channels, sources};
 use super::{Soc, SocEnv, is_aligned, lanes, mask};
@@ -90,20 +90,25 @@ impl Soc {
         served.is_some()
     }
 
-    /// A timer's request is a pulse that the service ends; I2C is told when its last byte but one was taken.
+    /// A timer's request is a pulse that the service ends; I2C is told when its last byte but one was taken, SPI when
+    /// its last word was moved.
     fn withdraw(&mut self, controller: u8, served: Served, env: &mut SocEnv<'_>) {
         for route in sources(controller, served.stream, served.channel) {
             if self.dma_requests[route.id.index()] >> route.line & 1 == 0 {
                 continue;
             }
             match route.id {
+                Id::Spi1 | Id::Spi2 | Id::Spi3 => {
+                    if self.items_left(controller, served.stream, env) == 0
+                        && let Some(index) = spi_index(route.id)
+                    {
+                        self.devices.spi[index].dma_last(route.line);
+                    }
+                }
                 Id::I2c1 | Id::I2c2 | Id::I2c3 => {
                     let number = route.id.index() - Id::I2c1.index();
-                    // NDTR of the stream (RM0033 9.5.6).
-                    let ndtr = 0x14 + 0x18 * u32::from(served.stream);
-                    let dma = &mut self.dma[usize::from(controller & 1)];
                     if route.line == 1
-                        && dma.read(ndtr, &mut cx!(self, env)) == 1
+                        && self.items_left(controller, served.stream, env) == 1
                         && let Some(i2c) = self.devices.i2c.get_mut(number)
                     {
                         i2c.dma_last_but_one();
@@ -117,5 +122,11 @@ impl Soc {
                 }
             }
         }
+    }
+
+    /// NDTR of a stream (RM0033 9.5.6).
+    fn items_left(&mut self, controller: u8, stream: u8, env: &mut SocEnv<'_>) -> u32 {
+        let ndtr = 0x14 + 0x18 * u32::from(stream);
+        self.dma[usize::from(controller & 1)].read(ndtr, &mut cx!(self, env))
     }
 }

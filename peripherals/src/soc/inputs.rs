@@ -1,8 +1,11 @@
 //! What comes in over the chip's pins.
 
-use super::devices::{PORTS, port_id, usart_id};
+use super::devices::{PORTS, SPIS, port_id, usart_id};
+use super::map::Id;
 use super::{Soc, SocEnv};
-use crate::device::{Pin, UartFrame};
+use crate::device::{Cx, Pin, UartFrame};
+use crate::spi::{Spi, SpiFrame};
+use crate::usart::Usart;
 
 impl Soc {
     /// A start bit begins on the RX line of USART `usart` (1 to 6).
@@ -25,6 +28,17 @@ impl Soc {
         self.settle(id, env);
     }
 
+    /// An outside master begins a frame on the wires of SPI `bus` (1 to 3), a slave.
+    pub fn spi_clock_start(&mut self, bus: u8, env: &mut SocEnv<'_>) {
+        self.with_spi(bus, env, |spi, cx| spi.clock_start(cx));
+    }
+
+    /// An outside master's frame ends on the wires of SPI `bus` (1 to 3). The answer is what it finds on MISO; `None`
+    /// where the SPI does not drive it. Lost while its clock is disabled.
+    pub fn spi_clock_frame(&mut self, bus: u8, frame: &SpiFrame, env: &mut SocEnv<'_>) -> Option<u16> {
+        self.with_spi(bus, env, |spi, cx| spi.clock_frame(frame, cx)).flatten()
+    }
+
     /// The board drives a pin to a level, or lets it go.
     pub fn drive_pin(&mut self, pin: Pin, level: Option<bool>, env: &mut SocEnv<'_>) {
         let index = pin.port as usize;
@@ -43,19 +57,28 @@ impl Soc {
         pin.number < 16 && self.devices.gpio[pin.port as usize].input() >> pin.number & 1 != 0
     }
 
-    fn with_usart(
-        &mut self,
-        usart: u8,
-        env: &mut SocEnv<'_>,
-        act: impl FnOnce(&mut crate::usart::Usart, &mut crate::device::Cx<'_>),
-    ) {
-        let Some(id) = usart_id(usart) else { return };
-        if (self.enabled & !self.in_reset) & id.bit() == 0 {
-            return;
-        }
+    fn with_usart(&mut self, usart: u8, env: &mut SocEnv<'_>, act: impl FnOnce(&mut Usart, &mut Cx<'_>)) {
+        let Some(id) = usart_id(usart).filter(|id| self.is_clocked(*id)) else { return };
         if let Some(usart) = self.devices.usart.get_mut(usize::from(usart.saturating_sub(1))) {
             act(usart, &mut cx!(self, env));
         }
         self.settle(id, env);
+    }
+
+    fn with_spi<T>(
+        &mut self,
+        bus: u8,
+        env: &mut SocEnv<'_>,
+        act: impl FnOnce(&mut Spi, &mut Cx<'_>) -> T,
+    ) -> Option<T> {
+        let index = usize::from(bus).checked_sub(1)?;
+        let id = SPIS.get(index).copied().filter(|id| self.is_clocked(*id))?;
+        let answer = act(self.devices.spi.get_mut(index)?, &mut cx!(self, env));
+        self.settle(id, env);
+        Some(answer)
+    }
+
+    fn is_clocked(&self, id: Id) -> bool {
+        (self.enabled & !self.in_reset) & id.bit() != 0
     }
 }

@@ -34,6 +34,9 @@ pub(super) const fn positions(id: Id) -> &'static [u8] {
         Id::I2c1 => &[31, 32],
         Id::I2c2 => &[33, 34],
         Id::I2c3 => &[72, 73],
+        Id::Spi1 => &[35],
+        Id::Spi2 => &[36],
+        Id::Spi3 => &[51],
         Id::Usart1 => &[37],
         Id::Usart2 => &[38],
         Id::Usart3 => &[39],
@@ -122,8 +125,8 @@ mod tests {
         for (position, count) in sources.into_iter().enumerate() {
             let expected = match position {
                 24..=26 | 43..=45 => 2,
-                // ADC, CAN1, SPI1-3, FSMC, SDIO, ETH, CAN2, OTG_HS, DCMI, CRYP: not modelled.
-                18..=22 | 35 | 36 | 48 | 49 | 51 | 61 | 63..=66 | 74 | 75 | 77..=79 => 0,
+                // ADC, CAN1, FSMC, SDIO, ETH, CAN2, OTG_HS, DCMI, CRYP: not modelled.
+                18..=22 | 48 | 49 | 61 | 63..=66 | 74 | 75 | 77..=79 => 0,
                 _ => 1,
             };
             assert_eq!(count, expected, "position {position}");

@@ -18,7 +18,7 @@ const fn route(controller: u8, channel: u8, stream: u8, id: Id, line: u8) -> Rou
     Route { id, line, controller, stream, channel }
 }
 
-/// Request lines of USART and I2C.
+/// Request lines of USART, I2C and SPI.
 const TX: u8 = 0;
 const RX: u8 = 1;
 /// Request lines of a timer.
@@ -32,6 +32,12 @@ const TRIG: u8 = 6;
 
 /// The cells whose peripherals are modelled.
 pub(super) const ROUTES: &[Route] = &[
+    route(0, 0, 0, Id::Spi3, RX),
+    route(0, 0, 2, Id::Spi3, RX),
+    route(0, 0, 3, Id::Spi2, RX),
+    route(0, 0, 4, Id::Spi2, TX),
+    route(0, 0, 5, Id::Spi3, TX),
+    route(0, 0, 7, Id::Spi3, TX),
     route(0, 1, 0, Id::I2c1, RX),
     route(0, 1, 2, Id::Tim7, UP),
     route(0, 1, 4, Id::Tim7, UP),
@@ -85,6 +91,10 @@ pub(super) const ROUTES: &[Route] = &[
     route(1, 0, 6, Id::Tim1, CH1),
     route(1, 0, 6, Id::Tim1, CH2),
     route(1, 0, 6, Id::Tim1, CH3),
+    route(1, 3, 0, Id::Spi1, RX),
+    route(1, 3, 2, Id::Spi1, RX),
+    route(1, 3, 3, Id::Spi1, TX),
+    route(1, 3, 5, Id::Spi1, TX),
     route(1, 4, 2, Id::Usart1, RX),
     route(1, 4, 5, Id::Usart1, RX),
     route(1, 4, 7, Id::Usart1, TX),

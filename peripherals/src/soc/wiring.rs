@@ -4,10 +4,12 @@ use serde::{Deserialize, Serialize};
 
 use super::devices::{PORTS, device, device_mut, port_index, timer_index};
 use super::map::{self, Id};
+use super::spi_wiring::SpiWires;
 use super::{Soc, SocEnv};
 use crate::device::{Board, Device, Pin, Port, UartFrame};
 use crate::exti;
 use crate::rcc::ResetCause;
+use crate::spi::SpiFrame;
 use crate::time::Now;
 
 /// What a USART drives on a pin.
@@ -49,10 +51,13 @@ pub(super) struct RtsLevels {
     changed: bool,
 }
 
-/// Listens on the way to the board for RTS, so that the pin shows it.
+/// Listens on the way to the board for RTS, so that the pin shows it, and lets SPI frames out where there are pins.
 pub(super) struct Tap<'a> {
     pub board: &'a mut dyn Board,
     pub rts: &'a mut RtsLevels,
+    pub spi: &'a SpiWires,
+    /// Input levels of the ports.
+    pub inputs: &'a [u16; PORTS.len()],
 }
 
 impl Board for Tap<'_> {
@@ -76,6 +81,11 @@ impl Board for Tap<'_> {
     }
     fn i2c_stop(&mut self, bus: u8, now: Now) {
         self.board.i2c_stop(bus, now);
+    }
+    fn spi_frame(&mut self, bus: u8, frame: &SpiFrame, now: Now) -> Option<u16> {
+        let outside = self.spi.outside(bus, frame);
+        let answer = outside.and_then(|frame| self.board.spi_frame(bus, &frame, now));
+        Some(self.spi.taken_in(bus, frame, answer, self.inputs))
     }
     fn pin_driven(&mut self, pin: Pin, level: Option<bool>, now: Now) {
         self.board.pin_driven(pin, level, now);
@@ -113,6 +123,7 @@ impl Soc {
                     self.port_changed(index, env);
                 }
             }
+            Id::Spi1 | Id::Spi2 | Id::Spi3 => self.spi_changed(id, env),
             Id::Tim1 | Id::Tim2 | Id::Tim3 | Id::Tim4 | Id::Tim5 | Id::Tim6 | Id::Tim7 | Id::Tim8 => {
                 self.carry_triggers(id, env);
             }
@@ -229,12 +240,17 @@ impl Soc {
         }
     }
 
-    fn port_changed(&mut self, index: usize, env: &mut SocEnv<'_>) {
-        if self.devices.gpio[index].take_af_changed() {
+    pub(super) fn port_changed(&mut self, index: usize, env: &mut SocEnv<'_>) {
+        let rerouted = self.devices.gpio[index].take_af_changed();
+        if rerouted {
             self.drive_af_pins(index, env);
+            self.route_spi();
         }
         let input = self.devices.gpio[index].input();
         let changed = std::mem::replace(&mut self.inputs[index], input) ^ input;
+        if rerouted || changed != 0 {
+            self.carry_nss(env);
+        }
         if changed == 0 {
             return;
         }
@@ -250,10 +266,10 @@ impl Soc {
         }
     }
 
-    /// Levels of the pins that USARTs drive on a port.
-    fn drive_af_pins(&mut self, index: usize, env: &mut SocEnv<'_>) {
+    /// Levels of the pins that USARTs and SPIs drive on a port.
+    pub(super) fn drive_af_pins(&mut self, index: usize, env: &mut SocEnv<'_>) {
+        let (mut driven, mut levels) = self.spi_levels(index);
         let gpio = &mut self.devices.gpio[index];
-        let (mut driven, mut levels) = (0u16, 0u16);
         for (port, pin, af, usart, output) in USART_OUTPUTS {
             if *port == PORTS[index] && gpio.af(*pin) == Some(*af) {
                 driven |= 1 << pin;
