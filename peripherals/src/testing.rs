@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use lockstep_traces::Decisions;
 
-use crate::device::{Board, Cx, Memory, Pin, UartFrame};
+use crate::device::{Board, Cx, Device, Memory, Pin, UartFrame};
 use crate::ledger::Ledger;
 use crate::spi::SpiFrame;
 use crate::time::{Clocks, Now};
@@ -133,6 +133,18 @@ impl Bench {
     pub fn at_cycle(&mut self, cycles: u64) {
         let ps = u128::from(cycles) * 1_000_000_000_000 / u128::from(self.clocks.hclk_hz);
         self.now = Now { cycles, time_ps: ps as u64 };
+    }
+
+    /// Moves on to an HCLK cycle, stopping wherever the peripheral asks to.
+    pub fn advance_to(&mut self, device: &mut impl Device, cycle: u64) {
+        loop {
+            let next = device.wake(&self.clocks).cycle.max(self.now.cycles);
+            self.at_cycle(next.min(cycle));
+            device.advance(&mut self.cx());
+            if next >= cycle {
+                return;
+            }
+        }
     }
 
     /// A context at the present instant.

@@ -44,9 +44,14 @@ pub(super) struct SpiWires {
 }
 
 impl SpiWires {
+    /// The pins of SPI `spi`, 1 to 3.
+    fn pins_of(&self, spi: u8) -> SpiPins {
+        self.pins.get(usize::from(spi).wrapping_sub(1)).copied().unwrap_or_default()
+    }
+
     /// A frame as it leaves the chip: `None` if its clock is on no pin.
     pub fn outside(&self, spi: u8, frame: &SpiFrame) -> Option<SpiFrame> {
-        let pins = *self.pins.get(usize::from(spi.checked_sub(1)?))?;
+        let pins = self.pins_of(spi);
         pins.sck?;
         Some(SpiFrame { pins, mosi: frame.mosi.filter(|_| pins.mosi.is_some()), ..*frame })
     }
@@ -54,7 +59,7 @@ impl SpiWires {
     /// What a master takes in, of `answer` from the board and `inputs`, the ports' levels that count where nobody
     /// drives the line: all ones or zeros. An alternate-function input without a pin reads 0.
     pub fn taken_in(&self, spi: u8, frame: &SpiFrame, answer: Option<u16>, inputs: &[u16; PORTS.len()]) -> u16 {
-        let pins = self.pins.get(usize::from(spi).wrapping_sub(1)).copied().unwrap_or_default();
+        let pins = self.pins_of(spi);
         match if frame.one_line { pins.mosi } else { pins.miso } {
             None => 0,
             Some(pin) => answer.unwrap_or(if is_high(pin, inputs) { frame.ones() } else { 0 }),

@@ -118,28 +118,28 @@ const RXCRCR_REGISTER: Register =
 const TXCRCR_REGISTER: Register =
     Register { offset: 0x18, name: "TXCRCR", reset: 0, section: "25.5.7", fields: &[Field::new("TXCRC", 0, 16, R)] };
 
+const fn table(i2scfgr: Register, i2spr: Register) -> [Register; 9] {
+    [
+        CR1_REGISTER,
+        CR2_REGISTER,
+        SR_REGISTER,
+        DR_REGISTER,
+        CRCPR_REGISTER,
+        RXCRCR_REGISTER,
+        TXCRCR_REGISTER,
+        i2scfgr,
+        i2spr,
+    ]
+}
+
 /// SPI1.
-pub(super) const SPI1: &[Register] = &[
-    CR1_REGISTER,
-    CR2_REGISTER,
-    SR_REGISTER,
-    DR_REGISTER,
-    CRCPR_REGISTER,
-    RXCRCR_REGISTER,
-    TXCRCR_REGISTER,
+pub(super) const SPI1: &[Register] = &table(
     Register { offset: 0x1c, name: "I2SCFGR", reset: 0, section: "25.5.8", fields: &[] },
     Register { offset: 0x20, name: "I2SPR", reset: 0, section: "25.5.9", fields: &[] },
-];
+);
 
 /// SPI2 and SPI3.
-pub(super) const SPI: &[Register] = &[
-    CR1_REGISTER,
-    CR2_REGISTER,
-    SR_REGISTER,
-    DR_REGISTER,
-    CRCPR_REGISTER,
-    RXCRCR_REGISTER,
-    TXCRCR_REGISTER,
+pub(super) const SPI: &[Register] = &table(
     Register {
         offset: 0x1c,
         name: "I2SCFGR",
@@ -163,4 +163,4 @@ pub(super) const SPI: &[Register] = &[
         section: "25.5.9",
         fields: &[Field::new("I2SDIV", 0, 8, Tag), Field::new("ODD", 8, 1, Tag), Field::new("MCKOE", 9, 1, Tag)],
     },
-];
+);

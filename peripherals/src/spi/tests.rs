@@ -62,14 +62,7 @@ impl Rig {
 
     /// Moves on to a cycle, stopping wherever the SPI asks to.
     fn at(&mut self, cycle: u64) {
-        loop {
-            let next = self.spi.wake(&self.bench.clocks).cycle.max(self.bench.now.cycles);
-            self.bench.at_cycle(next.min(cycle));
-            self.spi.advance(&mut self.bench.cx());
-            if next >= cycle {
-                return;
-            }
-        }
+        self.bench.advance_to(&mut self.spi, cycle);
     }
 
     fn after(&mut self, cycles: u64) {

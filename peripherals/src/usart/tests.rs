@@ -52,14 +52,7 @@ impl Rig {
 
     /// Moves on to a cycle, stopping wherever the USART asks to.
     fn at(&mut self, cycle: u64) {
-        loop {
-            let next = self.usart.wake(&self.bench.clocks).cycle.max(self.bench.now.cycles);
-            self.bench.at_cycle(next.min(cycle));
-            self.usart.advance(&mut self.bench.cx());
-            if next >= cycle {
-                return;
-            }
-        }
+        self.bench.advance_to(&mut self.usart, cycle);
     }
 
     fn after(&mut self, cycles: u64) {
