@@ -6,6 +6,7 @@ pub mod i2c_target;
 pub mod led;
 pub mod max17043;
 pub mod pin_names;
+pub mod sd_card;
 pub mod watchdog;
 
 pub use bq24195::Bq24195;
