@@ -5,15 +5,17 @@
 //! MODE button on PC7; user LED D7 on PA13; LOW_BAT on PC13.
 
 use std::net::Ipv4Addr;
+use std::sync::Arc;
 
 use lockstep_modem::network::http::HttpRequest;
 use lockstep_modem::network::mqtt::BrokerEvent;
 use lockstep_modem::network::service::UpdateSettings;
 use lockstep_modem::network::{Captured, CloudEvent, DnsServer, LinkConfig, OutboundAt, Peer, PeerAt, directory};
 use lockstep_modem::{AtLogEntry, Change, Datagram, Modem, ModemConfig, Network, Output};
-use lockstep_peripherals::board::{Bq24195, Button, I2cTarget, Max17043, Watchdog};
+use lockstep_peripherals::board::sd_card::SdImage;
+use lockstep_peripherals::board::{Bq24195, Button, I2cTarget, Max17043, Part, SdSlot, Watchdog};
 use lockstep_peripherals::soc::{Soc, SocSettings};
-use lockstep_peripherals::{Board, Now, Pin, Port, UartFrame};
+use lockstep_peripherals::{Board, Now, Pin, Port, SpiFrame, UartFrame};
 use lockstep_traces::Decisions;
 use serde::{Deserialize, Serialize};
 
@@ -143,6 +145,8 @@ pub struct Electron {
     pub mode_button: Button,
     /// A watchdog on the reset pin, if one is built in.
     pub watchdog: Option<Watchdog>,
+    /// What was added to the board.
+    pub parts: Vec<Part>,
     i2c_target: Option<u8>,
     /// Observations since the last call of [`Electron::take_events`].
     #[serde(skip)]
@@ -165,6 +169,7 @@ impl Electron {
             gauge: Max17043::new(4_000, 85),
             mode_button: Button::new(MODE_BUTTON),
             watchdog: None,
+            parts: Vec::new(),
             i2c_target: None,
             events: BoardEvents::default(),
             is_touched: false,
@@ -207,7 +212,9 @@ impl Electron {
     /// When [`Electron::advance`] is due, in picoseconds.
     pub fn next_wake_ps(&self) -> u64 {
         let watchdog_ps = self.watchdog.as_ref().map_or(u64::MAX, Watchdog::due_ps);
-        self.modem.next_wake_ps().min(self.mode_button.next_edge_ps().unwrap_or(u64::MAX)).min(watchdog_ps)
+        let parts_ps = self.parts.iter().map(Part::next_wake_ps).min().unwrap_or(u64::MAX);
+        let button_ps = self.mode_button.next_edge_ps().unwrap_or(u64::MAX);
+        self.modem.next_wake_ps().min(button_ps).min(watchdog_ps).min(parts_ps)
     }
 
     /// Brings the parts to `now`; returns what the modem did to its pins.
@@ -231,7 +238,8 @@ impl Electron {
     }
 
     /// USB and battery are gone.
-    pub(crate) fn power_lost(&mut self, now: Now) {
+    pub(crate) fn power_lost(&mut self, now: Now, decisions: &mut Decisions) {
+        self.parts.iter_mut().for_each(|part| part.set_supply(false, now.time_ps, decisions));
         if let Some(watchdog) = &mut self.watchdog {
             watchdog.power_off();
         }
@@ -240,12 +248,41 @@ impl Electron {
     }
 
     /// They are back: charger and fuel gauge start anew, as they do at a machine's beginning.
-    pub(crate) fn power_returned(&mut self, now: Now) {
+    pub(crate) fn power_returned(&mut self, now: Now, decisions: &mut Decisions) {
+        self.parts.iter_mut().for_each(|part| part.set_supply(true, now.time_ps, decisions));
         if let Some(watchdog) = &mut self.watchdog {
             watchdog.power_on(now.time_ps);
         }
         (self.pmic, self.gauge) = (self.pmic.restarted(), self.gauge.restarted());
         self.modem.change(now.time_ps, Change::Supply(true));
+    }
+
+    /// The socket for an SD card, if there is one.
+    pub fn sd_slot(&mut self) -> Option<&mut SdSlot> {
+        self.parts
+            .iter_mut()
+            .map(|part| match part {
+                Part::SdSlot(slot) => slot.as_mut(),
+            })
+            .next()
+    }
+
+    /// What the SD card held at the beginning, if there is one.
+    pub fn card_image(&self) -> Option<Arc<SdImage>> {
+        self.parts
+            .iter()
+            .map(|part| match part {
+                Part::SdSlot(slot) => Arc::clone(slot.card().storage().image()),
+            })
+            .next()
+    }
+
+    /// Gives it back to a board that was read.
+    pub fn attach_card(&mut self, image: Option<&Arc<SdImage>>) -> Result<(), MachineError> {
+        let Some(slot) = self.sd_slot() else { return Ok(()) };
+        let is_attached = image.is_some_and(|image| slot.card_mut().storage_mut().attach(image));
+        let reason = "the SD card's content is not in it".to_owned();
+        if is_attached { Ok(()) } else { Err(MachineError::SnapshotBytes { reason }) }
     }
 
     fn target(&mut self) -> Option<&mut dyn I2cTarget> {
@@ -313,7 +350,13 @@ impl Board for Electron {
         self.i2c_target = None;
     }
 
-    fn pin_driven(&mut self, pin: Pin, level: Option<bool>, now: Now) {
+    fn spi_frame(&mut self, _bus: u8, frame: &SpiFrame, _now: Now, decisions: &mut Decisions) -> Option<u16> {
+        // Each part sees each frame; who drives low wins, as on wires with a pull-up.
+        let answers = self.parts.iter_mut().filter_map(|part| part.spi_frame(frame, decisions));
+        answers.reduce(|all, answer| all & answer)
+    }
+
+    fn pin_driven(&mut self, pin: Pin, level: Option<bool>, now: Now, decisions: &mut Decisions) {
         self.is_touched = true;
         match pin {
             // The board pulls both up: an input pin leaves the modem alone.
@@ -325,6 +368,7 @@ impl Board for Electron {
         if let Some(watchdog) = &mut self.watchdog {
             watchdog.pin_driven(pin, level, now.time_ps);
         }
+        self.parts.iter_mut().for_each(|part| part.pin_driven(pin, level, now.time_ps, decisions));
         self.events.pins.push((pin, level, now));
     }
 }

@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use lockstep_engine::{CoreRegisters, Engine, EngineError, RunEnd, StopReason};
+use lockstep_peripherals::board::SdSlot;
 use lockstep_peripherals::rcc::ResetCause;
 use lockstep_peripherals::soc::Soc;
 use lockstep_peripherals::{Ledger, Now};
@@ -303,6 +304,14 @@ impl Machine {
         let (now_ps, state) = (self.now().time_ps, &mut self.world.state);
         state.electron.mode_button.release(now_ps, &mut state.decisions);
         self.world.fire_events(self.cycles);
+    }
+
+    /// Does something to the SD card's socket; `None` if there is none.
+    pub fn with_sd_slot<R>(&mut self, action: impl FnOnce(&mut SdSlot, u64, &mut Decisions) -> R) -> Option<R> {
+        let (now_ps, state) = (self.now().time_ps, &mut self.world.state);
+        let result = state.electron.sd_slot().map(|slot| action(slot, now_ps, &mut state.decisions))?;
+        self.world.fire_events(self.cycles);
+        Some(result)
     }
 
     /// A tap on the RESET button: a pulse on NRST. How long it is held is not modelled.

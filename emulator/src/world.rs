@@ -351,6 +351,11 @@ impl World {
                 while let Some(level) = self.state.electron.mode_button.take_level(now.time_ps) {
                     self.with_soc(now, 0, |soc, env| soc.drive_pin(MODE_BUTTON, level, env));
                 }
+                for number in 0..self.state.electron.parts.len() {
+                    while let Some((pin, level)) = self.state.electron.parts[number].take_level() {
+                        self.with_soc(now, 0, |soc, env| soc.drive_pin(pin, Some(level), env));
+                    }
+                }
                 self.board_may_have_changed();
             }
         }

@@ -2,12 +2,16 @@
 //! stand in `firmware-images/guest-tests`.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use lockstep::core::exceptions::NMI;
 use lockstep::electron::{DeviceSettings, electron};
 use lockstep::semihosting::{SemihostingEnd, SemihostingRun, run_semihosting};
-use lockstep::{CoreState, Machine};
+use lockstep::setup::Parts;
+use lockstep::{CoreState, Machine, Snapshot};
 use lockstep_images::{FlashImage, Image};
+use lockstep_peripherals::board::sd_card::{SdConfig, SdImage};
+use lockstep_peripherals::board::{Part, SdSlot};
 
 /// More than any of the programs takes, at 16 MHz.
 const LIMIT_CYCLES: u64 = 400_000_000;
@@ -30,7 +34,10 @@ fn run(name: &str) -> (Machine, SemihostingRun) {
 
 /// Every check `ok`, at least `checks` of them, and a good end.
 fn passes(name: &str, checks: usize) {
-    let (_, run) = run(name);
+    checks_of(name, &run(name).1, checks);
+}
+
+fn checks_of(name: &str, run: &SemihostingRun, checks: usize) {
     let text = String::from_utf8_lossy(&run.output);
     let failed: Vec<&str> = text
         .lines()
@@ -45,6 +52,36 @@ fn passes(name: &str, checks: usize) {
 #[test]
 fn exceptions() {
     passes("test-exceptions.elf", 35);
+}
+
+/// The program's own checks, and the card from outside: a driver written in C, by SPI, DMA and moved pins.
+#[test]
+fn an_sd_card() {
+    const BLOCKS: u32 = 2048;
+    let pattern = |factor: usize, start: usize| std::array::from_fn::<u8, 512, _>(|i| (i * factor + start) as u8);
+    let mut content = vec![0; BLOCKS as usize * 512];
+    content[3 * 512..4 * 512].copy_from_slice(&pattern(5, 1));
+    let image = SdImage::read(content.as_slice(), content.len() as u64).unwrap();
+    let pins = Parts::default().sd_pins;
+    let slot = SdSlot::new(pins, SdConfig::default(), Arc::new(image));
+    let mut machine = machine("test-sd_card.elf");
+    machine.world.state.electron.parts.push(Part::SdSlot(Box::new(slot)));
+    let run = run_semihosting(&mut machine, 2 * LIMIT_CYCLES).unwrap();
+    checks_of("test-sd_card.elf", &run, 27);
+    let storage = machine.world.state.electron.sd_slot().unwrap().card().storage().clone();
+    for number in 0..BLOCKS {
+        let expected = match number {
+            3 => pattern(5, 1),
+            7 | 9 | 11 => pattern(number as usize, 0),
+            _ => [0; 512],
+        };
+        assert_eq!(storage.block(number), expected, "block {number}");
+    }
+    // A snapshot holds the card, with what was written to it.
+    let snapshot = Snapshot::from_bytes(&machine.snapshot().to_bytes().unwrap()).unwrap();
+    let mut restored = Machine::restore(&snapshot, true).unwrap();
+    let card = restored.world.state.electron.sd_slot().unwrap().card();
+    assert_eq!((card.storage().block(3), card.storage().block(11)), (pattern(5, 1), pattern(11, 0)));
 }
 
 #[test]

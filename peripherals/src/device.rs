@@ -94,11 +94,11 @@ pub trait Board {
     /// end. Gives what was on MISO (on MOSI if the frame is on one line), right-aligned in the frame's bits; `None` if
     /// nobody drives it. Which part is meant, the levels of its chip select say ([`pin_driven`](Self::pin_driven)) and
     /// `frame.pins`, for two SPIs may lead to the same pins. By default an open bus.
-    fn spi_frame(&mut self, _bus: u8, _frame: &SpiFrame, _now: Now) -> Option<u16> {
+    fn spi_frame(&mut self, _bus: u8, _frame: &SpiFrame, _now: Now, _decisions: &mut Decisions) -> Option<u16> {
         None
     }
     /// A GPIO pin's level as driven by the chip changed: `Some(level)` driven, `None` high impedance.
-    fn pin_driven(&mut self, pin: Pin, level: Option<bool>, now: Now);
+    fn pin_driven(&mut self, pin: Pin, level: Option<bool>, now: Now, decisions: &mut Decisions);
 }
 
 /// What a peripheral may see and do during one access or event.

@@ -178,7 +178,7 @@ impl Gpio {
         while rest != 0 {
             let number = rest.trailing_zeros() as u8;
             rest &= rest - 1;
-            cx.board.pin_driven(Pin::new(self.port, number), self.driven(number), cx.now);
+            cx.board.pin_driven(Pin::new(self.port, number), self.driven(number), cx.now, cx.decisions);
         }
     }
 

@@ -55,11 +55,11 @@ impl Board for BenchBoard {
     fn i2c_stop(&mut self, _bus: u8, _now: Now) {
         self.i2c.push("P".to_owned());
     }
-    fn spi_frame(&mut self, bus: u8, frame: &SpiFrame, now: Now) -> Option<u16> {
+    fn spi_frame(&mut self, bus: u8, frame: &SpiFrame, now: Now, _decisions: &mut Decisions) -> Option<u16> {
         self.spi.push((bus, *frame, now));
         if self.spi_loopback { frame.mosi } else { self.spi_data.pop_front() }
     }
-    fn pin_driven(&mut self, pin: Pin, level: Option<bool>, now: Now) {
+    fn pin_driven(&mut self, pin: Pin, level: Option<bool>, now: Now, _decisions: &mut Decisions) {
         self.pins.push((pin, level, now));
     }
 }

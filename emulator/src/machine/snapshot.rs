@@ -1,6 +1,9 @@
 //! The whole state of a machine: saved, restored, hashed.
 
+use std::sync::Arc;
+
 use lockstep_engine::CoreRegisters;
+use lockstep_peripherals::board::sd_card::SdImage;
 use serde::{Deserialize, Serialize};
 
 use super::{CoreState, Machine, MachineError};
@@ -25,6 +28,8 @@ pub struct Snapshot {
     pub sram: Vec<u8>,
     /// Flash content.
     pub flash: Vec<u8>,
+    /// What the SD card held at the beginning, if there is one; what has changed of it is the board's.
+    pub card: Option<Arc<SdImage>>,
 }
 
 impl Snapshot {
@@ -52,6 +57,7 @@ impl Machine {
             world: self.world.state.clone(),
             sram: self.world.memory.sram.to_vec(),
             flash: self.world.memory.flash.to_vec(),
+            card: self.world.state.electron.card_image(),
         }
     }
 
@@ -64,7 +70,9 @@ impl Machine {
                 return Err(MachineError::SnapshotSize { what, found: found.len(), expected: block.len() });
             }
         }
-        let mut machine = Self::around(World::new(snapshot.world.clone(), memory), semihosting)?;
+        let mut world = snapshot.world.clone();
+        world.electron.attach_card(snapshot.card.as_ref())?;
+        let mut machine = Self::around(World::new(world, memory), semihosting)?;
         machine.core = snapshot.core;
         machine.event = snapshot.event;
         machine.cycles = snapshot.cycles;

@@ -3,6 +3,7 @@
 use lockstep_modem::duration::parse_duration_ps;
 use lockstep_modem::events::{Event, What};
 
+use super::card::{self, CardAction};
 use crate::setup::operator::{CloudCommand, is_verb, parse_cloud};
 use crate::setup::options::{KeyValue, did_you_mean, parse_key_value};
 use crate::setup::words::words;
@@ -44,10 +45,12 @@ pub enum Action {
     },
     /// `set KEY=VALUE`: a setting of the link, or of the modem's timing and behaviour, from now on.
     Set(KeyValue),
+    /// `sd WHAT`: to the SD card.
+    Card(CardAction),
 }
 
 /// Each action with its form, beside the commands to the device service.
-const FORMS: [(&str, &str); 7] = [
+const FORMS: [(&str, &str); 8] = [
     ("press", "press mode for TIME"),
     ("reset", "reset"),
     ("power-cut", "power-cut for TIME"),
@@ -55,6 +58,7 @@ const FORMS: [(&str, &str); 7] = [
     ("outage", "outage for TIME"),
     ("hold", "hold uplink|downlink for TIME"),
     ("set", "set KEY=VALUE"),
+    ("sd", card::FORM),
 ];
 
 /// Settings that can be changed during a run begin so.
@@ -108,6 +112,7 @@ impl Action {
                 }
                 Ok(Self::Set(setting))
             }
+            "sd" => CardAction::parse(rest).map(Self::Card).ok_or_else(wrong),
             "reset" if rest.is_empty() => Ok(Self::Reset),
             "press" => match split()?.as_slice() {
                 [button, word, time] if button == "mode" && word == "for" => {
@@ -158,6 +163,7 @@ mod tests {
             ("presss mode", "did you mean press?"),
             ("press mode", "the form is: press mode for TIME"),
             ("reset 2", "the form is: reset"),
+            ("sd eject", "the form is: sd pull|insert|hang"),
             ("ota x.bin at 3s", "its own at, when and after"),
             ("modem nothing@3s", "nothing"),
             ("set modem.imei=1", "cannot be changed during a run"),

@@ -4,6 +4,7 @@
 //! plain run, and what a hunt finds is told as the choices that differ from it.
 
 mod action;
+mod card;
 mod choices;
 mod condition;
 mod file;
@@ -20,6 +21,7 @@ use crate::setup::options::KeyValue;
 use crate::setup::{DeviceSpec, SetupError};
 
 pub use action::Action;
+pub use card::CardAction;
 pub use choices::Choices;
 pub use condition::{About, Condition, ModuleIs, Pattern, UpdateStep};
 pub use file::ScenarioError;

@@ -5,7 +5,7 @@ use lockstep_modem::network::Outage;
 
 use super::timeline::Planned;
 use crate::machine::Machine;
-use crate::scenario::Action;
+use crate::scenario::{Action, CardAction};
 use crate::setup::{Parts, SetupError, settings};
 
 /// Does what a step says, now. Gives the time at which the MODE button is let go, if it is pressed.
@@ -34,6 +34,16 @@ pub fn act(machine: &mut Machine, planned: &Planned) -> Result<Option<u64>, Setu
         }
         Action::Hold { from_modem, for_ps } => {
             machine.world.state.electron.modem.network().hold(*from_modem, now_ps.saturating_add(*for_ps));
+        }
+        Action::Card(action) => {
+            let number = planned.step.number;
+            let missing = || SetupError::Usage(format!("step {number}: there is no SD card; give board.sd one"));
+            machine
+                .with_sd_slot(|slot, now_ps, decisions| match *action {
+                    CardAction::Insert(is_inserted) => slot.insert(is_inserted, now_ps, decisions),
+                    CardAction::Fault(fault) => slot.set_fault(fault),
+                })
+                .ok_or_else(missing)?;
         }
         Action::Set(setting) => {
             let modem = &mut machine.world.state.electron.modem;

@@ -131,7 +131,7 @@ impl Session {
         let guest = load::load(&scenario.device, &mut files)?;
         let mut parts = Parts::default();
         settings::apply(&mut parts, &scenario.set)?;
-        let machine = parts.machine(guest.flash, seed, false, guest.cloud)?;
+        let machine = parts.machine(guest.flash, seed, false, guest.cloud, &mut files)?;
         let timeline = Timeline::new(scenario.steps(&Choices::default())?, &mut files)?;
         let mut session = Self::around(machine, timeline, scenario);
         if let Some(branch) = branch {

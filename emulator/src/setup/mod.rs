@@ -2,6 +2,7 @@
 //! buttons) to a machine: shared by the command line and by scenarios.
 
 pub mod app;
+pub mod card;
 pub mod duration;
 mod error;
 pub mod files;

@@ -77,7 +77,7 @@ impl RunSpec {
         let mut parts = Parts::default();
         settings::apply(&mut parts, &self.set)?;
         let guest = load::load(&self.device, files)?;
-        let mut machine = parts.machine(guest.flash, seed, self.semihosting, guest.cloud)?;
+        let mut machine = parts.machine(guest.flash, seed, self.semihosting, guest.cloud, files)?;
         machine.world.state.decisions.set_plan(plan.clone());
         for text in &self.cloud {
             let wrong = |reason: String| SetupError::Usage(format!("--cloud {text:?}: {reason}"));

@@ -19,7 +19,7 @@ impl World {
         let now = self.state.clock.at(cycles);
         self.reset_chip(cycles);
         let state = &mut self.state;
-        state.electron.power_lost(now);
+        state.electron.power_lost(now, &mut state.decisions);
         state.power_returns_ps = Some(returns_ps);
         let off_ps = returns_ps.saturating_sub(now.time_ps);
         // Of 65,536 words so many.
@@ -39,7 +39,8 @@ impl World {
         self.state.power_returns_ps = None;
         // What the dead chip's model did meanwhile (a watchdog that an option byte starts) did not happen.
         self.reset_chip(cycles);
-        self.state.electron.power_returned(now);
+        let state = &mut self.state;
+        state.electron.power_returned(now, &mut state.decisions);
     }
 
     fn reset_chip(&mut self, cycles: u64) {

@@ -1,5 +1,6 @@
 //! The wires between the peripherals inside the chip: what a change of one means for the others.
 
+use lockstep_traces::Decisions;
 use serde::{Deserialize, Serialize};
 
 use super::devices::{PORTS, device, device_mut, port_index, timer_index};
@@ -82,13 +83,13 @@ impl Board for Tap<'_> {
     fn i2c_stop(&mut self, bus: u8, now: Now) {
         self.board.i2c_stop(bus, now);
     }
-    fn spi_frame(&mut self, bus: u8, frame: &SpiFrame, now: Now) -> Option<u16> {
+    fn spi_frame(&mut self, bus: u8, frame: &SpiFrame, now: Now, decisions: &mut Decisions) -> Option<u16> {
         let outside = self.spi.outside(bus, frame);
-        let answer = outside.and_then(|frame| self.board.spi_frame(bus, &frame, now));
+        let answer = outside.and_then(|frame| self.board.spi_frame(bus, &frame, now, decisions));
         Some(self.spi.taken_in(bus, frame, answer, self.inputs))
     }
-    fn pin_driven(&mut self, pin: Pin, level: Option<bool>, now: Now) {
-        self.board.pin_driven(pin, level, now);
+    fn pin_driven(&mut self, pin: Pin, level: Option<bool>, now: Now, decisions: &mut Decisions) {
+        self.board.pin_driven(pin, level, now, decisions);
     }
 }
 

@@ -171,6 +171,6 @@ impl Spi {
     /// Tells the board of a frame and gives what was on MISO: ones if nobody says anything.
     fn tell(&self, shift: &Shift, bits: u8, at: Now, cx: &mut Cx<'_>) -> u16 {
         let frame = shift.frame(bits, cycles_to_ps(self.bit_cycles, cx.clocks), self.mosi_level, at);
-        cx.board.spi_frame(self.number, &frame, at).unwrap_or(u16::MAX) & frame.ones()
+        cx.board.spi_frame(self.number, &frame, at, cx.decisions).unwrap_or(u16::MAX) & frame.ones()
     }
 }

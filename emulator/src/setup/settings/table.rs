@@ -340,4 +340,16 @@ pub const SETTINGS: &[Setting] = &[
         "a watchdog on the reset pin, fed by edges on that pin",
         watchdog
     ),
+    setting!(
+        "board.sd",
+        "none, blank:SIZE (blank:64M) or a file",
+        "an SD card: zeros, or the raw image in a file, which a run does not change",
+        sd
+    ),
+    setting!(
+        "board.sd_pins",
+        "four pins (A2,A3,A4,A5)",
+        "where the card's chip select, clock, data out and data in are wired to",
+        sd_pins
+    ),
 ];

@@ -8,10 +8,11 @@ use lockstep_modem::events::Plan;
 use lockstep_modem::network::{Outage, Probability};
 use lockstep_modem::percent::{parse_percent_ppm, write_percent_ppm};
 use lockstep_modem::time::DurationRange;
-use lockstep_peripherals::board::WatchdogConfig;
 use lockstep_peripherals::board::bq24195::PowerSource;
 use lockstep_peripherals::board::pin_names::{parse_pin, pin_name};
+use lockstep_peripherals::board::{SdPins, WatchdogConfig};
 
+use crate::setup::card::{CardSource, parse_size, write_size};
 use crate::setup::duration::parse_duration_ps;
 
 /// Why a text is no value of a setting.
@@ -83,6 +84,35 @@ impl Value for WatchdogConfig {
     }
     fn write(&self) -> String {
         format!("{}:{}", pin_name(self.pin), DurationRange::exactly_us(self.timeout_ps / 1_000_000).write())
+    }
+}
+
+impl Value for CardSource {
+    fn read(text: &str) -> Result<Self, Refusal> {
+        match text.strip_prefix("blank:") {
+            Some(size) => parse_size(size).map(Self::Blank).map_err(Refusal::Because),
+            None if text.is_empty() => Err(Refusal::NotTaken),
+            None => Ok(Self::File(text.into())),
+        }
+    }
+    fn write(&self) -> String {
+        match self {
+            Self::Blank(blocks) => format!("blank:{}", write_size(*blocks)),
+            Self::File(path) => path.display().to_string(),
+        }
+    }
+}
+
+impl Value for SdPins {
+    fn read(text: &str) -> Result<Self, Refusal> {
+        let pins: Option<Vec<_>> = text.split(',').map(parse_pin).collect();
+        match pins.as_deref() {
+            Some(&[select, sck, miso, mosi]) => Ok(Self { select, sck, miso, mosi }),
+            _ => Err(Refusal::NotTaken),
+        }
+    }
+    fn write(&self) -> String {
+        [self.select, self.sck, self.miso, self.mosi].map(pin_name).join(",")
     }
 }
 

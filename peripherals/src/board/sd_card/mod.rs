@@ -252,7 +252,9 @@ impl SdCard {
     /// What it drives on MISO; `None` if nothing.
     pub fn miso(&self, now_ps: u64) -> Option<bool> {
         let level = self.link.miso().filter(|_| self.speaks())?;
-        Some(if self.link.wants_byte() { self.next_byte(now_ps) & 0x80 != 0 } else { level })
+        // The last bit of a byte stays until the clock falls.
+        let is_next = self.link.wants_byte() && !self.link.sck();
+        Some(if is_next { self.next_byte(now_ps) & 0x80 != 0 } else { level })
     }
 
     /// A frame of an SPI whose clock and data lines it is on; what it answers, `None` if nothing.
