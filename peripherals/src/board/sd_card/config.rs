@@ -28,6 +28,9 @@ pub struct SdTiming {
     pub erase_us: RangeUs,
     /// Bytes from the end of a command to its response, N_CR (7.5.1): 1 to 8.
     pub response_bytes: u8,
+    /// Bytes from the stop token of CMD25 to busy, N_BR (7.5): 0 or 1. With 1 a driver that looks for busy at once sees
+    /// none, and its next command is lost.
+    pub stop_bytes: u8,
 }
 
 impl Default for SdTiming {
@@ -40,8 +43,21 @@ impl Default for SdTiming {
             stall_us: (20_000, 240_000),
             erase_us: (500, 20_000),
             response_bytes: 1,
+            stop_bytes: 0,
         }
     }
+}
+
+/// What a block may hold whose programming was interrupted: each kind of card knows those before it too.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Interrupted {
+    /// All of the old data or all of the new: cards that are made for loss of power.
+    Whole,
+    /// The first bytes new, the others old.
+    Mixed,
+    /// Nothing that the card could read.
+    #[default]
+    Unreadable,
 }
 
 /// A card.
@@ -53,6 +69,8 @@ pub struct SdConfig {
     pub is_version_1: bool,
     /// What an erased byte reads as: 0x00 or 0xFF (DATA_STAT_AFTER_ERASE).
     pub erased_byte: u8,
+    /// What is left of a block when the power is cut.
+    pub interrupted: Interrupted,
     /// How long it takes.
     pub timing: SdTiming,
 }

@@ -215,6 +215,7 @@ impl SdCard {
             Ok(next) => {
                 self.respond(flags, &[]);
                 self.reading = Some(Reading { next, is_multiple });
+                self.was_unselected = false;
             }
         }
     }

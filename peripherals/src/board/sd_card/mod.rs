@@ -4,8 +4,10 @@
 //! - Before CMD0 the card is in SD mode: it says nothing on MISO. It takes its first command when it has had its supply
 //!   for 1 ms and seen 74 clocks while not selected (6.4.1).
 //! - While it is busy it takes no command but CMD0, and none but CMD12 and CMD0 while it sends blocks.
-//! - The rise of the chip select ends a response, and a block that is on its way; programming goes on. A stream of
-//!   CMD18 or CMD25 stays open at a block's boundary and goes on when the card is selected again.
+//! - The rise of the chip select forgets half a command and nothing else: responses, blocks and streams go on when the
+//!   card is selected again. Drivers rely on it that select the card for each byte (embedded-sdmmc over an `SpiDevice`
+//!   of embedded-hal) or leave streams open. A command after such a rise ends what the card was sending; within a block
+//!   that it receives everything is data.
 //! - After CMD12 the byte that would have come next is sent once more: the stuff byte.
 //! - CMD56 reads a block of zeros, and forgets what is written: its meaning is the maker's.
 //! - A block that is programmed while the power goes, or CMD0 comes, holds the old data, the new, a mixture whose first
@@ -35,7 +37,7 @@ mod tests;
 
 pub use checksum::{crc7, crc16};
 pub use command::COMMANDS;
-pub use config::{RangeUs, SdConfig, SdFault, SdTiming};
+pub use config::{Interrupted, RangeUs, SdConfig, SdFault, SdTiming};
 pub use registers::{BLOCK_BYTES, Identity, MAX_BLOCKS, STANDARD_MAX_BLOCKS, UNIT_BLOCKS};
 pub use storage::{Block, ImageError, SdImage, Storage};
 
@@ -133,6 +135,8 @@ pub struct SdCard {
     command: [u8; 6],
     command_bytes: u8,
     output: VecDeque<Output>,
+    /// The chip select rose since the card was last told to read.
+    was_unselected: bool,
     reading: Option<Reading>,
     receiving: Option<Receiving>,
     programming: Option<Programming>,
@@ -170,6 +174,7 @@ impl SdCard {
             command: [0; 6],
             command_bytes: 0,
             output: VecDeque::new(),
+            was_unselected: false,
             reading: None,
             receiving: None,
             programming: None,
@@ -232,7 +237,7 @@ impl SdCard {
         }
         self.link.select(is_selected);
         if !is_selected {
-            self.unselected();
+            (self.command_bytes, self.was_unselected) = (0, true);
         }
     }
 
@@ -299,20 +304,6 @@ impl SdCard {
         self.busy_until_ps = 0;
         (self.erase_first, self.erase_last) = (None, None);
         (self.status, self.access_mode) = (0, 0);
-    }
-
-    fn unselected(&mut self) {
-        self.command_bytes = 0;
-        let is_stream = self.reading.is_some_and(|reading| reading.is_multiple);
-        let waits = matches!(self.output.front(), Some(Output::Until(_)));
-        if !is_stream || !waits {
-            let is_in_block = self.output.iter().any(|output| output.is_data());
-            self.output.clear();
-            self.reading = self.reading.filter(|_| is_stream && !is_in_block);
-        }
-        if self.receiving.as_ref().is_some_and(Receiving::is_in_block) {
-            self.receiving = None;
-        }
     }
 
     /// Whether the card is of high capacity: it counts in blocks.

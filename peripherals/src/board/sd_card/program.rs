@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::config::Interrupted;
 use super::registers::{BLOCK_BYTES, GROUP_BLOCKS, UNIT_OF_ALLOCATION_BLOCKS};
 use super::{At, Block, STREAM, SdCard};
 
@@ -78,9 +79,14 @@ impl SdCard {
     /// What is under way ends here, however far it has come.
     pub(super) fn interrupt(&mut self, at: &mut At<'_>) {
         let Some(programming) = self.programming.take() else { return };
+        let states = match self.config.interrupted {
+            Interrupted::Whole => 1,
+            Interrupted::Mixed => 2,
+            Interrupted::Unreadable => 3,
+        };
         let mut draw = |what: &str, high: u64| at.decisions.draw(at.now_ps, STREAM, what, 0, high);
         match programming.work {
-            Work::Write { block, content } => match draw("interrupted_block", 3) {
+            Work::Write { block, content } => match draw("interrupted_block", states) {
                 0 => {}
                 1 => self.finish(block, &content),
                 2 => {

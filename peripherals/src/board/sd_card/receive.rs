@@ -40,11 +40,6 @@ impl Receiving {
         Self { purpose, bytes: None }
     }
 
-    /// A block has begun.
-    pub fn is_in_block(&self) -> bool {
-        self.bytes.is_some()
-    }
-
     fn length(&self) -> usize {
         if self.purpose == Purpose::Csd { 16 } else { BLOCK_BYTES }
     }
@@ -86,8 +81,12 @@ impl SdCard {
         }
         let is_deaf = self.faults.hangs || self.is_busy(at.now_ps) && command.index != 0;
         let sends = self.reading.is_some() || self.output.iter().any(|output| output.is_data());
-        if is_deaf || sends && !matches!(command.index, 0 | 12) {
+        if is_deaf || sends && !self.was_unselected && !matches!(command.index, 0 | 12) {
             return;
+        }
+        if sends && command.index != 12 {
+            self.reading = None;
+            self.output.clear();
         }
         self.counts.commands += 1;
         // CMD8's is always checked (7.2.2).
@@ -125,11 +124,12 @@ impl SdCard {
         true
     }
 
-    /// The end of CMD25 by its token: after one byte the card is busy (7.2.4).
+    /// The end of CMD25 by its token: the card is busy after it (7.2.4).
     fn end_writing(&mut self, at: &mut At<'_>) {
         self.receiving = None;
         self.output.clear();
-        self.output.push_back(Output::Byte(0xff));
+        let gap = usize::from(self.config.timing.stop_bytes.min(1));
+        self.output.extend(std::iter::repeat_n(Output::Byte(0xff), gap));
         self.busy_until_ps = at.now_ps + self.duration_ps(at, "program_us", self.config.timing.program_us);
     }
 

@@ -43,13 +43,16 @@ fn perform(host: &mut Host, step: &Step) {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
 
-    /// No panic, and the card works again after CMD0, given the time of its longest work.
+    /// No panic, and the card works again after CMD0, given the time of its longest work and the rest of a block.
     #[test]
     fn it_recovers_from_anything(steps in prop::collection::vec(step(), 0..40), seed: u64) {
         let mut host = Host::with(SdConfig::default(), image(64 * MIB), seed);
         host.initialise();
         steps.iter().for_each(|step| perform(&mut host, step));
         host.select(false);
+        host.select(true);
+        (0..515).for_each(|_| _ = host.read());
+        host.now_ps += 1_000_000_000_000;
         host.initialise();
         prop_assert_eq!(host.command(9, 0), 0);
         let csd: [u8; 16] = host.block();

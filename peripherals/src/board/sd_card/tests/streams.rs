@@ -83,28 +83,45 @@ fn a_stream_is_left_open_between_selections() {
         host.wait_while_busy();
     }
     host.send(0xfd);
-    assert_eq!(host.read(), 0xff, "7.2.4: one byte before busy");
-    assert_eq!(host.read(), 0x00);
+    assert_eq!(host.read(), 0x00, "7.2.4: busy");
     host.wait_while_busy();
     assert_eq!((host.read_block(512), host.read_block(1024)), (pattern(7), pattern(8)));
 }
 
 #[test]
-fn the_rise_of_the_chip_select_within_a_block_ends_it() {
+fn busy_one_byte_after_the_stop_token() {
+    let timing = SdTiming { stop_bytes: 1, ..SdTiming::default() };
+    let mut host = Host::with(SdConfig { timing, ..SdConfig::default() }, image(SIZE), 1);
+    host.initialise();
+    assert_eq!(host.command(25, 0), 0);
+    host.send(0xfd);
+    assert_eq!(host.bytes(), [0xff, 0x00]);
+    host.wait_while_busy();
+    assert_eq!(host.status(), [0, 0]);
+}
+
+#[test]
+fn a_block_goes_on_after_a_rise_of_the_chip_select() {
     let mut host = Host::ready(SIZE);
     assert_eq!(host.command(17, 0), 0);
     assert_eq!(host.first_other_than(0xff), 0xfe);
     host.bytes::<9>();
-    host.select(false);
-    host.select(true);
-    assert_eq!(host.bytes(), [0xff; 9]);
+    let unselect = |host: &mut Host| {
+        host.select(false);
+        host.select(true);
+    };
+    unselect(&mut host);
+    assert_eq!(host.bytes(), [0; 9]);
+    // Or is ended by another command.
+    unselect(&mut host);
     assert_eq!(host.command(24, 0), 0);
-    host.send(0xfe);
-    (0..100).for_each(|_| _ = host.send(0x55));
-    host.select(false);
-    host.select(true);
-    assert_eq!(host.status(), [0, 0]);
-    assert_eq!(host.card.storage().block(0), [0; 512]);
+    for byte in [&[0xfe][..], &pattern(1), &crc16(&pattern(1)).to_be_bytes()].concat() {
+        host.send(byte);
+        unselect(&mut host);
+    }
+    assert_eq!(host.read() & 0x1f, 0x05);
+    host.wait_while_busy();
+    assert_eq!(host.read_block(0), pattern(1));
 }
 
 #[test]
