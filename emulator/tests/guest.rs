@@ -2,28 +2,31 @@
 //! stand in `firmware-images/guest-tests`.
 
 use std::path::Path;
-use std::sync::Arc;
 
 use lockstep::core::exceptions::NMI;
 use lockstep::electron::{DeviceSettings, electron};
 use lockstep::semihosting::{SemihostingEnd, SemihostingRun, run_semihosting};
-use lockstep::setup::Parts;
+use lockstep::setup::files::Kept;
+use lockstep::setup::options::parse_key_value;
+use lockstep::setup::{Parts, settings};
 use lockstep::{CoreState, Machine, Snapshot};
 use lockstep_images::{FlashImage, Image};
-use lockstep_peripherals::board::sd_card::{SdConfig, SdImage};
-use lockstep_peripherals::board::{Part, SdSlot};
 
 /// More than any of the programs takes, at 16 MHz.
 const LIMIT_CYCLES: u64 = 400_000_000;
 
-fn machine(name: &str) -> Machine {
+fn flash(name: &str) -> Vec<u8> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../firmware-images/built").join(name);
     let bytes = std::fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
     let image = Image::parse(name, &bytes, None).unwrap();
     let mut flash = FlashImage::blank();
     flash.place(&image).unwrap();
+    flash.into_bytes()
+}
+
+fn machine(name: &str) -> Machine {
     let settings = DeviceSettings { seed: 1, semihosting: true, ..DeviceSettings::default() };
-    electron(flash.into_bytes(), &settings).unwrap()
+    electron(flash(name), &settings).unwrap()
 }
 
 fn run(name: &str) -> (Machine, SemihostingRun) {
@@ -61,11 +64,10 @@ fn an_sd_card() {
     let pattern = |factor: usize, start: usize| std::array::from_fn::<u8, 512, _>(|i| (i * factor + start) as u8);
     let mut content = vec![0; BLOCKS as usize * 512];
     content[3 * 512..4 * 512].copy_from_slice(&pattern(5, 1));
-    let image = SdImage::read(content.as_slice(), content.len() as u64).unwrap();
-    let pins = Parts::default().sd_pins;
-    let slot = SdSlot::new(pins, SdConfig::default(), Arc::new(image));
-    let mut machine = machine("test-sd_card.elf");
-    machine.world.state.electron.parts.push(Part::SdSlot(Box::new(slot)));
+    let mut parts = Parts::default();
+    settings::apply(&mut parts, &[parse_key_value("board.sd=card.img").unwrap()]).unwrap();
+    let files = Kept([("card.img".into(), content)].into());
+    let mut machine = parts.machine(flash("test-sd_card.elf"), 1, true, false, &mut &files).unwrap();
     let run = run_semihosting(&mut machine, 2 * LIMIT_CYCLES).unwrap();
     checks_of("test-sd_card.elf", &run, 27);
     let storage = machine.world.state.electron.sd_slot().unwrap().card().storage().clone();
@@ -82,6 +84,24 @@ fn an_sd_card() {
     let mut restored = Machine::restore(&snapshot, true).unwrap();
     let card = restored.world.state.electron.sd_slot().unwrap().card();
     assert_eq!((card.storage().block(3), card.storage().block(11)), (pattern(5, 1), pattern(11, 0)));
+}
+
+/// A card that is not in its socket: the program finds an open line. One of a wrong size is refused by name.
+#[test]
+fn a_pulled_sd_card_and_one_of_no_size() {
+    let with = |value: &str, files: &Kept| {
+        let mut parts = Parts::default();
+        settings::apply(&mut parts, &[parse_key_value(&format!("board.sd={value}")).unwrap()]).unwrap();
+        parts.machine(flash("test-sd_card.elf"), 1, true, false, &mut &*files)
+    };
+    let files = Kept([("odd.img".into(), vec![0; 1000])].into());
+    let mut machine = with("blank:64M", &files).unwrap();
+    assert!(machine.with_sd_slot(|slot, now_ps, decisions| slot.insert(false, now_ps, decisions)).is_some());
+    let run = run_semihosting(&mut machine, LIMIT_CYCLES).unwrap();
+    assert!(String::from_utf8_lossy(&run.output).contains("FAIL go_idle got 0x000000ff"), "{run:?}");
+    let error = with("odd.img", &files).unwrap_err().to_string();
+    assert!(error.contains("odd.img") && error.contains("1000 bytes: a card has 512 KiB to 32 GiB"), "{error}");
+    assert!(with("missing.img", &files).is_err());
 }
 
 #[test]
