@@ -327,6 +327,9 @@ pub enum TraceCommand {
         /// The trace to write.
         #[arg(short, long)]
         output: PathBuf,
+        /// Ends it soon after the gravest of what goes wrong was seen.
+        #[arg(long)]
+        short: bool,
         /// Whose files the new trace holds.
         #[arg(long, value_enum, value_name = "WHOSE", default_value_t)]
         trace_images: TraceImages,

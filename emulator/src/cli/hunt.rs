@@ -206,7 +206,15 @@ fn record_witness(
     };
     let mut files = Folder::new(arguments.scenario.parent().unwrap_or(Path::new(".")));
     let name = arguments.scenario.display().to_string();
-    let played = lockstep::trace::record(&path, &run, &name, scenario.seed, arguments.trace_images.into(), &mut files)?;
+    let played = lockstep::trace::record(
+        &path,
+        &run,
+        &name,
+        scenario.seed,
+        arguments.trace_images.into(),
+        Some(cause.clone()),
+        &mut files,
+    )?;
     let outcome = RunOutcome { findings: played.findings, ..witness.outcome.clone() };
     match played.trace_lost {
         Some(text) => Err(CliError::usage(text)),

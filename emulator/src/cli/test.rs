@@ -218,7 +218,7 @@ fn run_scenario(
         let trace = artefacts.join(format!("{}.trace", file_name(&case.name)));
         remove(&trace)?;
         let name = case.path.display().to_string();
-        record(&trace, &run, &name, scenario.seed, Embed::All, &mut Folder::new(folder))?;
+        record(&trace, &run, &name, scenario.seed, Embed::All, None, &mut Folder::new(folder))?;
         explain(case, artefacts, &trace, &mut verdict)?;
     }
     Ok(verdict)
@@ -282,7 +282,7 @@ fn run_trace(case: &Case, arguments: &TestArguments) -> Result<Verdict, CliError
     if let (Some(artefacts), true) = (&arguments.artefacts, verdict.outcome != Outcome::Done) {
         let trace = artefacts.join(format!("{}.now.trace", file_name(&case.name)));
         remove(&trace)?;
-        record_again(&case.path, &trace, Embed::All)?;
+        record_again(&case.path, &trace, Embed::All, false)?;
         explain(case, artefacts, &trace, &mut verdict)?;
     }
     Ok(verdict)

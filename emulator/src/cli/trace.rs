@@ -23,8 +23,8 @@ pub fn trace(command: &TraceCommand) -> Result<Outcome, CliError> {
     match command {
         TraceCommand::Info { trace, json } => info(trace, *json),
         TraceCommand::Records { trace } => list(trace),
-        TraceCommand::Again { trace, output, trace_images } => {
-            told(&lockstep::trace::record_again(trace, output, (*trace_images).into())?)
+        TraceCommand::Again { trace, output, short, trace_images } => {
+            told(&lockstep::trace::record_again(trace, output, (*trace_images).into(), *short)?)
         }
         TraceCommand::Record { scenario, output, seed, hunt_seed, variant, firmware, trace_images } => {
             let read = read_scenario(scenario)?;
@@ -41,7 +41,7 @@ pub fn trace(command: &TraceCommand) -> Result<Outcome, CliError> {
             let mut files = Folder::new(scenario.parent().unwrap_or(Path::new(".")));
             let name = scenario.display().to_string();
             let seed = seed.unwrap_or(read.seed);
-            let played = lockstep::trace::record(output, &run, &name, seed, (*trace_images).into(), &mut files)?;
+            let played = lockstep::trace::record(output, &run, &name, seed, (*trace_images).into(), None, &mut files)?;
             told(&played)
         }
     }

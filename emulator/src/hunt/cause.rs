@@ -25,8 +25,13 @@ impl Cause {
 
     /// The gravest of a run's: a fault is the reason why an update failed, not the other way round.
     pub fn gravest(outcome: &Outcome) -> Option<Self> {
+        Self::gravest_of(&outcome.findings)
+    }
+
+    /// The gravest of these findings.
+    pub fn gravest_of(findings: &[Finding]) -> Option<Self> {
         let rank = |finding: &&Finding| (finding.kind.gravity(), finding.time_ps);
-        outcome.findings.iter().filter(|finding| finding.kind.is_failure()).min_by_key(rank).map(Self::of)
+        findings.iter().filter(|finding| finding.kind.is_failure()).min_by_key(rank).map(Self::of)
     }
 
     /// Whether a run shows it, and nothing graver: a run that faults in the end fails otherwise than one that only starves.

@@ -15,7 +15,7 @@ use super::scenario_run::ScenarioRun;
 use super::spec::head;
 use super::tracer::{Tracer, Trouble};
 use super::verifier::Verifier;
-use crate::hunt::end_ps;
+use crate::hunt::{Cause, end_ps};
 use crate::scenario::Scenario;
 use crate::session::BOOT_LIMIT_PS;
 use crate::setup::SetupError;
@@ -59,6 +59,35 @@ impl ScenarioEnd {
     }
 }
 
+/// The end of a run that is kept for what goes wrong in it: a while after it is seen.
+struct Seen {
+    cause: Option<Cause>,
+    settle_ps: u64,
+    since_ps: Option<u64>,
+}
+
+impl Seen {
+    /// Of this cause, or of none: then nothing is cut short.
+    fn new(cause: Option<Cause>, scenario: &Scenario) -> Self {
+        Self { cause, settle_ps: scenario.hunt.settle_ps, since_ps: None }
+    }
+
+    /// Whether the run is over, that otherwise ends so.
+    fn look(&mut self, run: &Rerun, otherwise: End) -> End {
+        let End::NotBefore(end_ps) = otherwise else { return otherwise };
+        let now_ps = run.machine().now().time_ps;
+        if self.since_ps.is_none() && self.cause.is_some() {
+            let findings = run.session().map_or(&[][..], |session| session.findings());
+            self.since_ps = (Cause::gravest_of(findings) == self.cause).then_some(now_ps);
+        }
+        match self.since_ps.map(|since_ps| since_ps.saturating_add(self.settle_ps)) {
+            Some(over_ps) if over_ps <= now_ps => End::Now("what it is kept for was seen"),
+            Some(over_ps) => End::NotBefore(over_ps.min(end_ps)),
+            None => otherwise,
+        }
+    }
+}
+
 /// What a run of a scenario came to.
 #[derive(Clone, Debug, Default)]
 pub struct Played {
@@ -72,19 +101,25 @@ pub struct Played {
     pub trace_lost: Option<String>,
 }
 
-/// Runs a scenario to its end and records it in a new file.
+/// Runs a scenario to its end, or until a cause is seen if one is given, and records it in a new file.
 pub fn record(
     path: &Path,
     run: &ScenarioRun,
     name: &str,
     seed: u64,
     embed: Embed,
+    cause: Option<Cause>,
     files: &mut dyn Files,
 ) -> Result<Played, SetupError> {
     let text = run.text(name)?;
     let mut end = ScenarioEnd::new(run)?;
+    let mut seen = Seen::new(cause, &end.scenario);
     let (mut run, mut tracer) = begin(path, &text, (seed, &Plan::default()), embed, files)?;
-    follow(&mut run, &mut tracer, |run| end.look(run), |_, _| {})?;
+    let over = |run: &mut Rerun| {
+        let end = end.look(run);
+        seen.look(run, end)
+    };
+    follow(&mut run, &mut tracer, over, |_, _| {})?;
     Ok(recorded(&run, &tracer))
 }
 
@@ -170,12 +205,28 @@ pub fn repeat(path: &Path) -> Result<Repeated, SetupError> {
 }
 
 /// Records again what a trace runs, to where it ends, into a new file: as it goes now, whether it went so then or not.
-pub fn record_again(of: &Path, path: &Path, embed: Embed) -> Result<Played, SetupError> {
+/// If it is to be short, only until the gravest of what goes wrong in it is seen.
+pub fn record_again(of: &Path, path: &Path, embed: Embed, is_short: bool) -> Result<Played, SetupError> {
     let mut trace = open(of)?;
     let head = trace.head().clone();
     let end_ps = readable_ps(&mut trace, None).map_err(|reason| SetupError::File { path: of.to_owned(), reason })?;
     let mut files = TraceFiles::new(&mut trace);
+    let mut seen = None;
+    if is_short {
+        let scenario = ScenarioRun::parse(&head.run)?.on_device()?;
+        let mut run = Rerun::start(&head.run, head.seed, &head.plan, None, &mut files)?;
+        while run.machine().now().time_ps < end_ps && !run.is_over() {
+            run.run_to(u64::MAX, (run.machine().now().time_ps + STEP_PS).min(end_ps))?;
+            run.take_shown();
+        }
+        let findings = run.session().map_or(&[][..], |session| session.findings());
+        seen = Some(Seen::new(Cause::gravest_of(findings), &scenario));
+    }
     let (mut run, mut tracer) = begin(path, &head.run, (head.seed, &head.plan), embed, &mut files)?;
-    follow(&mut run, &mut tracer, |run| End::at(run, end_ps), |_, _| {})?;
+    let over = |run: &mut Rerun| {
+        let end = End::at(run, end_ps);
+        seen.as_mut().map_or(end, |seen| seen.look(run, end))
+    };
+    follow(&mut run, &mut tracer, over, |_, _| {})?;
     Ok(recorded(&run, &tracer))
 }

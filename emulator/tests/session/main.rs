@@ -169,8 +169,9 @@ fn observers_change_nothing() {
     watched.run_until_ps(END_PS).unwrap();
     assert!(watched.findings().len() > 1, "{:?}", watched.findings());
 
-    let guest = load::load(&scenario.device, &mut Folder::new(BUILT)).unwrap();
-    let mut plain: Machine = Parts::default().machine(guest.flash, scenario.seed, false, guest.cloud).unwrap();
+    let files = &mut Folder::new(BUILT);
+    let guest = load::load(&scenario.device, files).unwrap();
+    let mut plain: Machine = Parts::default().machine(guest.flash, scenario.seed, false, guest.cloud, files).unwrap();
     plain.run_until_ps(END_PS).unwrap();
     assert_eq!(watched.machine.state_hash(), plain.state_hash());
     assert_eq!(watched.machine.instructions(), plain.instructions());
