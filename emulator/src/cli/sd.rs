@@ -51,9 +51,8 @@ pub fn sd(command: &SdCommand) -> Result<Outcome, CliError> {
         SdCommand::Get { image, path, output: Some(output) } => get(image, path, output)?,
         SdCommand::Ls { image, path, recursive, json } => {
             let mut output = Output::new();
-            Volume::open(image)?.list(path, *recursive, |entry| {
-                if *json { output.json(entry) } else { output.line(&line(entry)) }
-            })?;
+            Volume::open(image)?
+                .list(path, *recursive, |entry| if *json { output.json(entry) } else { output.line(&line(entry)) })?;
             output.finish()?;
         }
     }

@@ -7,6 +7,7 @@
 mod card_size;
 mod clusters;
 mod create;
+mod dots;
 mod entry;
 mod error;
 mod fat_kind;

@@ -68,6 +68,9 @@ pub fn put(image: &Path, files: &[PathBuf], to: &str) -> Result<Put, SdImageErro
     let bytes = copy.file().metadata().map_err(SdImageError::io(image))?.len();
     // What is not whole does not get into the image's place.
     let mut after = Volume::new(copy.file(), image, bytes)?;
+    for folder in sources.iter().filter(|source| source.file.is_none()) {
+        after.repair_dots(&folder.path)?;
+    }
     after.check()?;
     done.free_bytes = after.free_bytes()?;
     drop(after);

@@ -4,10 +4,11 @@
 //! loops here end: each looks at a cluster at most once, or stops at a length that FAT allows.
 
 use std::fs::File;
-use std::io::{Read, Seek};
+use std::io::{Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
 use super::clusters::Clusters;
+use super::dots;
 use super::entry::{Entry, entries};
 use super::error::SdImageError;
 use super::fat_kind::FatKind;
@@ -276,5 +277,19 @@ impl<T: Read + Seek> Volume<T> {
 
     fn short(&self, file: &Entry, missing: u64) -> SdImageError {
         self.damaged(&file.path, format!("has {} bytes, but its clusters end {missing} bytes before", file.bytes))
+    }
+}
+
+impl<T: Read + Write + Seek> Volume<T> {
+    /// Puts right the first entries of a folder that `fatfs` may have made.
+    pub(super) fn repair_dots(&mut self, path: &str) -> Result<(), SdImageError> {
+        let above = path.rsplit_once('/').map_or("", |(above, _)| above);
+        let parent = self.find(above)?.map_or(0, |parent| parent.first_cluster);
+        if let Some(folder) = self.find(path)? {
+            self.has_cluster(folder.first_cluster, &folder.path)?;
+            let start = self.geometry.cluster_start(folder.first_cluster);
+            dots::repair(&mut self.window, start, parent).map_err(SdImageError::io(&self.image))?;
+        }
+        Ok(())
     }
 }

@@ -106,6 +106,7 @@ fn a_put_that_fails_changes_nothing() {
     let file = desk.file("file.txt", b"text");
     put(&desk.image(), std::slice::from_ref(&file), "/folder").unwrap();
     let before = std::fs::read(desk.image()).unwrap();
+    let other = desk.file("other.txt", b"other");
     let cases: [(PathBuf, &str, &[&str]); 10] = [
         (desk.path("none"), "/", &["none", "No such file"]),
         (file.clone(), "/folder/file.txt", &["/folder/file.txt: a file of this name is there"]),
@@ -120,7 +121,7 @@ fn a_put_that_fails_changes_nothing() {
     ];
     desk.file("two/A.txt", b"");
     for (source, to, words) in cases {
-        refused(put(&desk.image(), &[file.clone(), source], to), words);
+        refused(put(&desk.image(), &[other.clone(), source], to), words);
         assert!(std::fs::read(desk.image()).unwrap() == before);
     }
     std::os::unix::fs::symlink(desk.path("two"), desk.path("two/loop")).unwrap();
