@@ -1,10 +1,10 @@
 //! Files into an image, by `fatfs`.
 //!
-//! `fatfs` 0.3.6 believes what it reads. On a damaged image it follows a cycle of clusters for ever, takes clusters that
-//! are not there (a panic in a debug build, a write to any place of the file system in a release build), and goes on for ever when a
-//! chain that it frees leaves the table. So it is given nothing but an image whose numbers [`Geometry`] and whose chains
-//! [`Volume::check`] have found good. What is not guarded: the free count of FSInfo, which `fatfs` believes and counts
-//! on from (it says nothing about where files go), and chains that no file has, which stay as they are.
+//! `fatfs` 0.3.6 believes what it reads. On a damaged image it follows a cycle of clusters for ever, and takes clusters
+//! that are not there: a panic in a debug build, an entry written to a wrong place in a release build. So it is given
+//! nothing but an image whose numbers [`Geometry`] and whose chains [`Volume::check`] have found good, and what it made
+//! of it is checked too. What is not guarded: the free count of FSInfo, which `fatfs` believes and counts on from (it says
+//! nothing about where files go), and chains that no file has, which stay as they are.
 //!
 //! [`Geometry`]: super::geometry::Geometry
 

@@ -41,12 +41,14 @@ enum Link {
 impl Volume<File> {
     /// Opens the image in a file.
     pub fn open(image: &Path) -> Result<Self, SdImageError> {
-        let file = File::open(image).map_err(SdImageError::io(image))?;
-        let about = file.metadata().map_err(SdImageError::io(image))?;
-        if about.is_dir() {
-            let reason = "is a folder, not an image of a card".into();
+        let about = std::fs::metadata(image).map_err(SdImageError::io(image))?;
+        // To open a pipe would be to wait for somebody who writes to it.
+        if !about.is_file() {
+            let what = if about.is_dir() { "is a folder" } else { "is no regular file" };
+            let reason = format!("{what}; give a raw image of a card");
             return Err(SdImageError::NotFat { image: image.to_owned(), reason });
         }
+        let file = File::open(image).map_err(SdImageError::io(image))?;
         Self::new(file, image, about.len())
     }
 }

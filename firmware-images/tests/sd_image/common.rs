@@ -1,6 +1,7 @@
 //! What the tests make and look at.
 
 use std::collections::BTreeMap;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use lockstep_images::sd_image::{CreateOptions, FatKind, SdImageError, Volume};
@@ -33,6 +34,19 @@ impl Desk {
         let path = self.path(name);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(&path, bytes).unwrap();
+        path
+    }
+
+    /// Writes an image, most of which is zeros.
+    pub fn sparse_file(&self, name: &str, bytes: &[u8]) -> PathBuf {
+        let path = self.path(name);
+        let file = std::fs::File::create(&path).unwrap();
+        file.set_len(bytes.len() as u64).unwrap();
+        for (i, piece) in bytes.chunks(4096).enumerate() {
+            if piece.iter().any(|byte| *byte != 0) {
+                file.write_all_at(piece, i as u64 * 4096).unwrap();
+            }
+        }
         path
     }
 

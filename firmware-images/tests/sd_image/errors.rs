@@ -64,6 +64,7 @@ fn what_is_no_image_is_named() {
     let desk = Desk::new();
     refused(Volume::open(&desk.image()), &["card.img", "No such file"]);
     refused(Volume::open(&desk.path("")), &["is a folder"]);
+    refused(Volume::open("/dev/zero".as_ref()), &["/dev/zero: is no regular file"]);
     let looked = |bytes: &[u8]| Volume::open(&desk.file("card.img", bytes));
     refused(looked(b""), &["0 bytes"]);
     refused(looked(&[0; 4096]), &["55 AA", "lockstep sd create"]);
