@@ -86,7 +86,7 @@ fn hello(reason: u32) -> Vec<u8> {
 fn help_names_every_command_and_the_exit_codes() {
     let files = Files::new();
     let help = stdout(&lockstep(files.path(), &["--help"]));
-    for command in ["run", "inspect", "images", "dct", "app", "settings"] {
+    for command in ["run", "inspect", "images", "dct", "app", "sd", "settings"] {
         assert!(help.contains(command), "{help}");
     }
     let output = lockstep(files.path(), &["run", "--help"]);

@@ -1,7 +1,8 @@
 //! Firmware images: their formats, their places in flash, the vendor's catalogue, and the device configuration table.
 //!
 //! [`Image`] reads one file; [`FlashImage`] puts images together; [`load_set`] gives the vendor's images, which [`fetch`]
-//! got from the npm registry; [`dct`] makes and checks device configuration tables; [`inspect`] says what a file is.
+//! got from the npm registry; [`dct`] makes and checks device configuration tables; [`inspect`] says what a file is;
+//! [`sd_image`] is about images of SD cards.
 //!
 //! Nothing here is part of the simulated world: these are its inputs, and files are read and written.
 
@@ -20,6 +21,7 @@ mod inspect;
 mod map_file;
 pub mod module;
 mod platform;
+pub mod sd_image;
 mod set;
 mod symbols;
 

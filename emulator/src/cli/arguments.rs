@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use lockstep::trace::Embed;
 
+use super::sd_arguments::SdCommand;
 use lockstep::setup::duration::parse_duration_ps;
 use lockstep::setup::operator::{CloudArgument, parse_cloud};
 use lockstep::setup::options::{FileAt, KeyValue, parse_file_at, parse_key_value};
@@ -52,6 +53,9 @@ pub enum Command {
     /// Set up our own application for genuine firmware (firmware-images/built/app.bin).
     #[command(subcommand, arg_required_else_help = true)]
     App(AppCommand),
+    /// Make and fill images of micro-SD cards (docs/SD.md).
+    #[command(subcommand, arg_required_else_help = true)]
+    Sd(SdCommand),
     /// List the settings that --set of `run` and `modem` takes.
     Settings(SettingsArguments),
 }

@@ -2,6 +2,7 @@
 
 use lockstep::MachineError;
 use lockstep::setup::SetupError;
+use lockstep_images::sd_image::SdImageError;
 use lockstep_images::{FetchError, ImageError};
 
 /// Bad usage or bad input. One line each; the text names the file or option, what is wrong and what to do.
@@ -13,6 +14,9 @@ pub enum CliError {
     /// Images cannot be fetched.
     #[error(transparent)]
     Fetch(#[from] FetchError),
+    /// An image of an SD card.
+    #[error(transparent)]
+    SdImage(#[from] SdImageError),
     /// Standard output is gone.
     #[error("cannot write to standard output: {0}")]
     Output(#[from] std::io::Error),

@@ -16,6 +16,8 @@ pub mod output;
 pub mod outside;
 mod replay;
 mod run;
+mod sd;
+mod sd_arguments;
 mod settings;
 pub mod show;
 mod shown;
@@ -71,6 +73,7 @@ pub fn main() -> ExitCode {
         Command::Images(command) => images::images(command),
         Command::Dct(command) => dct::dct(command),
         Command::App(command) => app::app(command),
+        Command::Sd(command) => sd::sd(command),
         Command::Settings(arguments) => settings::list(arguments),
     };
     let outcome = outcome.unwrap_or_else(|error| {

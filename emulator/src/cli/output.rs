@@ -25,6 +25,11 @@ impl Output {
         self.to.write_all(text.as_bytes()).map_err(CliError::Output)
     }
 
+    /// Bytes as they are.
+    pub fn bytes(&mut self, bytes: &[u8]) -> Result<(), CliError> {
+        self.to.write_all(bytes).map_err(CliError::Output)
+    }
+
     /// One JSON value in a line.
     pub fn json(&mut self, value: &impl serde::Serialize) -> Result<(), CliError> {
         serde_json::to_writer(&mut self.to, value).map_err(|error| CliError::Output(error.into()))?;
