@@ -35,7 +35,7 @@ fn an_image_is_made_filled_listed_and_read() {
     let dir = tempfile::tempdir().unwrap();
     let dir = dir.path();
     let said = done(dir, &["create", "card.img", "--size", "64M", "--label", "trial", "--volume-id", "0000-0001"]);
-    assert_eq!(said, "card.img: 67,108,864 bytes, FAT16, clusters of 8,192 bytes, 62,849,024 bytes free\n");
+    assert_eq!(said, "card.img: 67,108,864 bytes, FAT16, clusters of 8,192 bytes, 62,865,408 bytes free\n");
     std::fs::create_dir_all(dir.join("site/logs")).unwrap();
     let content: Vec<u8> = (0..=255).cycle().take(100_000).collect();
     std::fs::write(dir.join("site/logs/a long name.bin"), &content).unwrap();
