@@ -91,7 +91,7 @@ impl Value for CardSource {
     fn read(text: &str) -> Result<Self, Refusal> {
         match text.strip_prefix("blank:") {
             Some(size) => parse_size(size).map(Self::Blank).map_err(Refusal::Because),
-            None if text.is_empty() => Err(Refusal::NotTaken),
+            None if text.is_empty() || text.contains(char::is_control) => Err(Refusal::NotTaken),
             None => Ok(Self::File(text.into())),
         }
     }
